@@ -1,0 +1,75 @@
+"""A clip: face curves over time, and what is known about them.
+
+One promise: frame k of a clip stands at exactly `start + k / fps` seconds.
+
+    clip["jawOpen"]          # (T,) float32
+    clip.save("take.csv")    # format by suffix; see duomorph.formats
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from duomorph import arkit
+from duomorph.errors import FormatError
+
+
+@dataclass(frozen=True)
+class Clip:
+    """Curves of one take.
+
+    Attributes:
+        weights: (T, 52) float32 in [0, 1], in the order of `arkit.NAMES`.
+        fps: frames per second, exact.
+        start: time of frame 0 in seconds of its audio.
+    """
+
+    weights: NDArray[np.float32]
+    fps: Fraction
+    start: Fraction = Fraction(0)
+
+    def __len__(self) -> int:
+        return len(self.weights)
+
+    def __getitem__(self, shape: str) -> NDArray[np.float32]:
+        """One curve, (T,). Raises KeyError if `shape` is not one of the 52 names."""
+        curve: NDArray[np.float32] = self.weights[:, arkit.INDEX[shape]]
+        return curve
+
+    @property
+    def times(self) -> NDArray[np.float64]:
+        """(T,) frame times in seconds."""
+        return np.array([float(self.start + k / self.fps) for k in range(len(self))])
+
+    def save(self, path: str | Path) -> None:
+        """Write the clip, whole or not at all; the format follows the suffix.
+
+        Raises:
+            FormatError: unknown suffix, or the file cannot be written.
+        """
+        writer_for(path)(self, Path(path))
+
+
+Writer = Callable[[Clip, Path], None]
+_writers: Final[dict[str, Writer]] = {}  # filled by duomorph.formats, a floor above
+
+
+def register(suffix: str, writer: Writer) -> None:
+    """Make `Clip.save` write `*suffix` files with `writer`."""
+    _writers[suffix] = writer
+
+
+def writer_for(path: str | Path) -> Writer:
+    """The writer of a path's suffix. Raises FormatError if there is none."""
+    suffix = Path(path).suffix.lower()
+    if suffix not in _writers:
+        known = ", ".join(sorted(_writers))
+        raise FormatError(f"cannot write {str(path)!r}: got suffix {suffix!r}, expected one of {known}; rename the output")
+    return _writers[suffix]
