@@ -1,0 +1,247 @@
+"""Sound in: any file or array becomes 16 kHz mono float32, in blocks.
+
+One promise: N frames at `rate` Hz give exactly N * 16000 / rate samples (to the nearest, halves up), however
+they are cut into blocks, and no more than a block of the file is in memory at once.
+
+    for block in blocks("talk.flac"):      # (n,) float32
+        stream.feed(block)
+    samples = prepare(array, 44_100)       # for sound that is in memory already
+
+wav, flac, ogg, opus, mp3 (and what else libsndfile knows) are decoded in process; m4a, mp4, webm and other
+containers by the program `ffmpeg` where it is installed. Channels are averaged.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import soundfile
+import soxr
+from numpy.typing import NDArray
+
+from duomorph.clock import SAMPLE_RATE
+from duomorph.containers import cut, may_be_mp3
+from duomorph.errors import AudioError
+
+BLOCK_SECONDS: Final = 10.0
+MIN_RATE: Final = 1_000  # Hz; outside these the header is damaged
+MAX_RATE: Final = 768_000
+MAX_CHANNELS: Final = 64
+MAX_LEVEL: Final = 1e6  # full scale is 1; integers left in a float file reach 2**15, nothing sane goes further
+NATIVE: Final = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf", ".w64", ".rf64")
+ONE_OF: Final = "wav, flac, ogg, opus or mp3"
+
+Samples = NDArray[np.float32]
+
+
+def read(path: str | Path) -> Samples:
+    """A whole sound file as (S,) float32 at 16 kHz, mono. Raises AudioError as `blocks` does."""
+    return np.concatenate(list(blocks(path)))
+
+
+def blocks(path: str | Path, seconds: float = BLOCK_SECONDS) -> Iterator[Samples]:
+    """A sound file as blocks (n,) float32 at 16 kHz, mono; together they are exactly the file's length.
+
+    Args:
+        path: a sound file of any rate and channel count.
+        seconds: length of a block; the first and last may be shorter.
+    Raises:
+        AudioError: missing, a folder, empty, damaged, cut short, not sound, or with values that are no numbers.
+    """
+    path = Path(path)
+    _check_file(path)
+    silent = True
+    with contextlib.closing(_decode(path, seconds)) as decoded:
+        for block in decoded:
+            if len(block):
+                silent = False
+                yield block
+    if silent:
+        raise AudioError(f"{str(path)!r} holds no sound: got 0 samples, expected at least one; record it again")
+
+
+def prepare(samples: NDArray[np.generic], rate: float) -> Samples:
+    """An array of sound as (S,) float32 at 16 kHz, mono.
+
+    Args:
+        samples: (S,) or (S, channels); float in [-1, 1] or int16.
+        rate: Hz of `samples`.
+    Raises:
+        AudioError: another shape or type, empty, not finite, or a rate that is none.
+    """
+    array = np.asarray(samples)
+    if array.ndim not in (1, 2) or (array.ndim == 2 and not 1 <= array.shape[1] <= MAX_CHANNELS):
+        raise AudioError(f"got sound of shape {array.shape}, expected (samples,) or (samples, channels); reshape it")
+    if array.dtype == np.int16:
+        array = array.astype(np.float32) / np.float32(32768)
+    elif array.dtype.kind != "f":
+        raise AudioError(f"got samples of type {array.dtype}, expected float or int16; scale them to [-1, 1]")
+    if len(array) == 0:
+        raise AudioError("got 0 samples, expected at least one")
+    if not (isinstance(rate, int | float | np.number) and MIN_RATE <= rate <= MAX_RATE):
+        raise AudioError(f"got a sample rate of {rate!r} Hz, expected {MIN_RATE} to {MAX_RATE}; 16000 is best")
+    _check_values(array, 0.0, rate, "the array")
+    resampler = Resampler(rate)
+    return np.concatenate([resampler.feed(_mono(array)), resampler.finish()])
+
+
+class Resampler:
+    """Mono sound of any rate to 16 kHz, chunk by chunk; N samples in give round(N * 16000 / rate) out.
+
+    The total does not depend on the chunks. For files: the filter holds back 20 to 40 ms until `finish`.
+    """
+
+    def __init__(self, rate: float) -> None:
+        self._rate = rate
+        self._stream = None if rate == SAMPLE_RATE else soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32")
+        self._taken = self._given = 0
+
+    def feed(self, samples: Samples) -> Samples:
+        """What (n,) further samples at the source's rate complete at 16 kHz."""
+        self._taken += len(samples)
+        if self._stream is None:
+            return samples
+        ready: Samples = self._stream.resample_chunk(samples) if len(samples) else samples
+        self._given += len(ready)
+        return ready
+
+    def finish(self) -> Samples:
+        """The rest."""
+        nothing = np.zeros(0, np.float32)
+        if self._stream is None or not self._taken:
+            return nothing
+        rest: Samples = self._stream.resample_chunk(nothing, last=True)
+        due = math.floor(self._taken * SAMPLE_RATE / self._rate + 0.5) - self._given
+        self._stream = None
+        if due <= len(rest):  # soxr counts as we do, to a sample at most
+            return rest[: max(due, 0)]
+        return np.concatenate([rest, np.zeros(due - len(rest), np.float32)])
+
+
+def _decode(path: Path, seconds: float) -> Generator[Samples]:
+    """Blocks by libsndfile; by ffmpeg if libsndfile does not know the container."""
+    try:
+        source = soundfile.SoundFile(path)
+    except (soundfile.LibsndfileError, TypeError) as problem:  # TypeError: a headerless .raw
+        if isinstance(problem, soundfile.LibsndfileError) and path.suffix.lower() not in NATIVE:
+            yield from _ffmpeg(path, seconds)
+            return
+        reason = str(getattr(problem, "error_string", "it has no header")).strip().rstrip(".")
+        raise AudioError(f"cannot read {str(path)!r} as sound ({reason}): expected {ONE_OF}; convert it") from None
+    with source:
+        yield from _libsndfile(source, path, seconds)
+
+
+def _libsndfile(source: soundfile.SoundFile, path: Path, seconds: float) -> Generator[Samples]:
+    rate, channels = source.samplerate, source.channels
+    if not (MIN_RATE <= rate <= MAX_RATE and channels >= 1):
+        raise AudioError(
+            f"{str(path)!r} has a damaged header: got {rate} Hz and {channels} channels, "
+            f"expected {MIN_RATE} to {MAX_RATE} Hz and at least one channel; record or convert it again"
+        )
+    frames = max(1, min(round(seconds * rate), (1 << 22) // channels))  # a block is 16 MiB at most
+    resampler = Resampler(rate)
+    got = 0
+    while True:
+        try:
+            chunk = source.read(frames, dtype="float32", always_2d=True)  # (n, channels)
+        except soundfile.LibsndfileError as problem:
+            reason = problem.error_string.strip().rstrip(".")
+            raise _cut(path, got / rate, source.frames / rate, f" ({reason})") from None
+        if not len(chunk):
+            break
+        _check_values(chunk, got / rate, rate, repr(str(path)))
+        got += len(chunk)
+        yield resampler.feed(_mono(chunk))
+    if got < source.frames < 1 << 62:  # libsndfile writes 2**63 - 1 where the file does not say
+        raise _cut(path, got / rate, source.frames / rate)
+    yield resampler.finish()
+
+
+def _ffmpeg(path: Path, seconds: float) -> Generator[Samples]:
+    program = shutil.which("ffmpeg")
+    if program is None:
+        raise AudioError(
+            f"cannot read {str(path)!r}: expected {ONE_OF}; "
+            f"for {path.suffix or 'other'} files install the program ffmpeg"
+        )
+    command = [program, "-nostdin", "-v", "error", "-xerror", "-protocol_whitelist", "file", "-i", f"file:{path}"]
+    command += ["-map", "0:a:0", "-f", "f32le", "-ac", "1", "-ar", str(SAMPLE_RATE), "pipe:1"]
+    size = 4 * max(1, round(seconds * SAMPLE_RATE))  # bytes
+    heard = 0
+    with tempfile.TemporaryFile() as complaints:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=complaints)
+        assert process.stdout is not None
+        try:
+            while data := process.stdout.read(size):
+                block = np.frombuffer(data[: len(data) // 4 * 4], "<f4").astype(np.float32)
+                _check_values(block, heard / SAMPLE_RATE, SAMPLE_RATE, repr(str(path)))
+                heard += len(block)
+                yield block
+            code = process.wait()
+        finally:  # also when the caller stops early
+            process.kill()
+            process.stdout.close()
+            process.wait()
+        complaints.seek(0)
+        lines = complaints.read().decode(errors="replace").strip().splitlines()
+    said = lines[-1].split("] ")[-1].removeprefix(f"file:{path}: ").rstrip(".") if lines else "no reason given"
+    if code:
+        raise AudioError(f"cannot read {str(path)!r} as sound (ffmpeg: {said}): expected {ONE_OF}; convert it")
+    if any(word in line for line in lines for word in ("prematurely", "partial file", "truncat", "orrupt")):
+        raise AudioError(f"{str(path)!r} is cut short (ffmpeg: {said}): expected a whole file; copy it again")
+
+
+def _mono(frames: NDArray[np.generic]) -> Samples:
+    """(n,) or (n, channels) of float -> (n,) float32, the mean of the channels."""
+    mono = frames if frames.ndim == 1 else frames.mean(axis=1, dtype=np.float64)
+    return np.ascontiguousarray(mono, dtype=np.float32)
+
+
+def _check_file(path: Path) -> None:
+    name = str(path)
+    try:
+        if path.is_dir():
+            raise AudioError(f"{name!r} is a folder: expected a sound file; name the files inside it")
+        if not path.exists():
+            raise AudioError(f"{name!r} does not exist: expected a sound file; check the name")
+        if not path.is_file():
+            raise AudioError(f"{name!r} is no regular file: expected a sound file; save the sound first")
+        with path.open("rb") as file:
+            if not file.read(1):
+                raise AudioError(f"{name!r} is empty: got 0 bytes, expected a sound file; record or copy it again")
+            if short := cut(file):
+                raise AudioError(f"{name!r} is cut short: got {short[0]} bytes, expected {short[1]}; copy it again")
+            if path.suffix.lower() == ".mp3" and not may_be_mp3(file):
+                raise AudioError(f"cannot read {name!r} as sound: expected mp3, as its name says; convert or rename it")
+    except (OSError, ValueError) as problem:  # ValueError: a NUL in the name
+        reason = getattr(problem, "strerror", None) or problem
+        raise AudioError(f"cannot open {name!r} ({reason}): expected a readable sound file; check it") from None
+
+
+def _check_values(samples: NDArray[np.generic], start: float, rate: float, name: str) -> None:
+    """Refuse NaN, infinities and absurd levels in (n,) or (n, channels) that begin at `start` s."""
+    sane = np.abs(samples) <= MAX_LEVEL  # False for NaN
+    if sane.all():
+        return
+    at = int(np.argmin(sane.reshape(len(sane), -1).all(axis=1)))
+    value = samples.reshape(-1)[int(np.argmin(sane))]
+    raise AudioError(
+        f"{name} holds the value {value} at {start + at / rate:.3f} s: "
+        "expected finite samples from -1 to 1; export the sound again"
+    )
+
+
+def _cut(path: Path, got: float, promised: float, why: str = "") -> AudioError:
+    return AudioError(
+        f"{str(path)!r} is cut short or damaged{why}: "
+        f"got {got:.2f} s, expected {promised:.2f} s; copy or record it again"
+    )
