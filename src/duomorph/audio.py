@@ -154,7 +154,7 @@ def _libsndfile(source: soundfile.SoundFile, path: Path, seconds: float) -> Gene
         try:
             chunk = source.read(frames, dtype="float32", always_2d=True)  # (n, channels)
         except soundfile.LibsndfileError as problem:
-            reason = problem.error_string.strip().rstrip(".")
+            reason = problem.error_string.removeprefix("Error : ").strip().rstrip(".")
             raise _cut(path, got / rate, source.frames / rate, f" ({reason})") from None
         if not len(chunk):
             break
