@@ -27,12 +27,17 @@ ALWAYS: Final = ("jawOpen", "mouthClose")  # drawn even when still
 COLUMNS: Final = 1600  # a picture has no more; longer takes are drawn by their extremes
 SIZE: Final = (13.0, 11.4)  # inches
 DPI: Final = 110
-FLOOR: Final = 0.05  # the least full height of a lane: noise must not look like speech
+FLOOR: Final = 0.05  # least full height of a lane
 
 INK, FAINT, GRID, PAPER = "#1c2530", "#66707c", "#e3e7ec", "#ffffff"
 COLOURS: Final = {
-    "jaw": "#c2410c", "lips": "#be185d", "tongue": "#7c3aed", "eyes": "#0369a1", "brows": "#0f766e", "cheeks": "#a16207",
-}  # fmt: skip
+    "jaw": "#c2410c",
+    "lips": "#be185d",
+    "tongue": "#7c3aed",
+    "eyes": "#0369a1",
+    "brows": "#0f766e",
+    "cheeks": "#a16207",
+}
 HEAT: Final = ("#ffffff", "#fde4cf", "#f7a072", "#d1495b", "#6d2e6e", "#1d1a3f")
 
 Curve = NDArray[np.float32]
@@ -152,7 +157,7 @@ def _lanes(clip: Clip) -> list[tuple[str, str, Curve]]:
     chosen = []
     for groups, count in LANES:
         lanes = [(name, group, _curve(clip, name)) for group, name in _shapes(groups)]
-        travel = [np.ptp(curve) if len(curve) else 0.0 for _, _, curve in lanes]
+        travel = [float(np.ptp(curve)) if len(curve) else 0.0 for _, _, curve in lanes]
         activity = [np.inf if lane[0] in ALWAYS else way for lane, way in zip(lanes, travel, strict=True)]
         keep = sorted(np.argsort(activity, kind="stable")[-count:])
         chosen += [(_label(lanes[k][0]), lanes[k][1], lanes[k][2]) for k in keep]
@@ -176,7 +181,8 @@ def _curve(clip: Clip, name: str) -> Curve:
     """(T,) of a middle shape, or the mean of both sides; of jaw and mouth moving aside, how far."""
     other = arkit.mirror(name)
     if name in ("jawLeft", "mouthLeft"):
-        return np.abs(clip[name] - clip[other])
+        aside: Curve = np.abs(clip[name] - clip[other])
+        return aside
     mean: Curve = (clip[name] + clip[other]) * np.float32(0.5)
     return mean
 

@@ -1,0 +1,119 @@
+"""Many sound files to as many curve files.
+
+One promise: everything that can be known to fail is said before work begins; after that one bad file does not
+stop the others.
+
+    jobs = plan([Path("a.wav"), Path("b.flac")], "out/", suffix=".csv")
+    failures = animate(face, jobs, Options(fps=Fraction(30)), tell=print)
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Final, Protocol
+
+from duomorph import audio, files
+from duomorph.clip import Clip, writer_for
+from duomorph.errors import DuomorphError, FormatError, MissingExtra, SettingError
+from duomorph.formats import FORMATS
+
+DEFAULT_SUFFIX: Final = ".csv"
+
+
+class Animator(Protocol):
+    """What a batch needs of a face."""
+
+    def animate(self, sound: str | Path, /, *, fps: Fraction, delay_ms: float, style: str | None) -> Clip: ...
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to animate: frames per second, delay of the curves' knowledge in ms, style, and whether to draw."""
+
+    fps: Fraction
+    delay_ms: float = 100.0
+    style: str | None = None
+    plot: bool = False
+
+
+@dataclass(frozen=True)
+class Job:
+    """One sound file and where its curves go."""
+
+    source: Path
+    target: Path
+
+    @property
+    def picture(self) -> Path:
+        return self.target.with_suffix(".png")
+
+
+def plan(sources: Sequence[Path], out: str, suffix: str | None = None, plot: bool = False) -> list[Job]:
+    """Decide where every result goes. One source: `out` is a file, or a folder if it is one or ends in a slash;
+    several: a folder, which is created.
+
+    Args:
+        suffix: the format of files in a folder; .csv if None.
+    Raises:
+        FormatError: unknown suffix, or a target that cannot be written.
+        SettingError: two sources would share a target, or `out` and `suffix` disagree.
+        MissingExtra: a picture is wanted and matplotlib is not installed.
+    """
+    if plot and importlib.util.find_spec("matplotlib") is None:
+        raise MissingExtra("--plot needs matplotlib: install it with  pip install 'duomorph[plot]'")
+    is_folder = os.path.isdir(out) or out.endswith(("/", os.sep))
+    if len(sources) > 1 and not is_folder and Path(out).suffix in FORMATS:
+        raise SettingError(f"{len(sources)} sound files cannot share {out!r}: expected a folder; write -o out/")
+    if len(sources) == 1 and not is_folder:
+        if suffix is not None and Path(out).suffix.lower() != suffix:
+            raise SettingError(f"got --format {suffix[1:]} for {out!r}: expected them to agree; leave out --format")
+        writer_for(out)
+        jobs = [Job(sources[0], Path(out))]
+    else:
+        stems: dict[str, Path] = {}
+        for source in sources:
+            other = stems.setdefault(source.stem.casefold(), source)  # some file systems ignore case
+            if other is not source:
+                raise SettingError(
+                    f"{str(other)!r} and {str(source)!r} would both become {source.stem!r}: "
+                    "expected one result each; rename one or give it a folder of its own"
+                )
+        folder = files.folder(out)
+        jobs = [Job(source, folder / f"{source.stem}{suffix or DEFAULT_SUFFIX}") for source in sources]
+    inputs = {source.resolve() for source in sources}
+    for job in jobs:
+        for target in (job.target, job.picture) if plot else (job.target,):
+            if files.writable(target) in inputs:
+                raise FormatError(f"writing {str(target)!r} would destroy an input: expected another place; change -o")
+    return jobs
+
+
+def animate(
+    face: Animator, jobs: Sequence[Job], options: Options, tell: Callable[[str], None], progress: Callable[[str], None]
+) -> list[DuomorphError]:
+    """Do every job; what failed comes back, in order, and has left no file.
+
+    Args:
+        tell: hears of each file written.
+        progress: hears of each file begun.
+    """
+    failures: list[DuomorphError] = []
+    for number, job in enumerate(jobs, 1):
+        progress(f"{number}/{len(jobs)} {job.source.name}")
+        try:
+            clip = face.animate(job.source, fps=options.fps, delay_ms=options.delay_ms, style=options.style)
+            clip.save(job.target)
+            tell(f"{job.target}  {len(clip)} frames at {float(options.fps):.6g} fps")
+            if options.plot:
+                from duomorph.plot import save_plot
+
+                save_plot(clip, audio.read(job.source), job.picture)
+                tell(f"{job.picture}")
+        except DuomorphError as problem:
+            failures.append(problem)
+    return failures

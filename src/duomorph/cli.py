@@ -1,0 +1,275 @@
+"""The command line: every verb is a few lines that call one module.
+
+One promise: a failure is one sentence on stderr and exit code 1, whatever the user typed.
+
+    duomorph animate speech.wav -o speech.csv
+    duomorph animate a.wav b.flac -o out/ --fps 60 --plot
+    duomorph info --json
+
+Nothing heavy is imported before a verb is known. To add a verb: one `add_<verb>` with its arguments, one `_<verb>`
+that imports its module and returns the exit code.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib.util
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final, NoReturn, TypeAlias
+
+from duomorph.errors import DuomorphError, MissingExtra, SettingError
+
+SUFFIXES: Final = ("csv", "jsonl", "npz")
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse whose complaints are our errors."""
+
+    def error(self, message: str) -> NoReturn:
+        raise SettingError(f"{message}; see {self.prog} --help")
+
+
+Verbs: TypeAlias = "argparse._SubParsersAction[_Parser]"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code is 0, 1 after an error, 130 after Ctrl-C."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError):  # replaced by something simpler
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # file names need not be text
+    try:
+        arguments = _parser().parse_args(argv)
+        run: Callable[[argparse.Namespace], int] = arguments.run
+        code = run(arguments)
+        sys.stdout.flush()
+        return code
+    except DuomorphError as problem:
+        return _fail(problem)
+    except KeyboardInterrupt:
+        print("duomorph: stopped", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output has left, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="duomorph", description="Speech in, the 52 ARKit face curves out.", allow_abbrev=False)
+    parser.add_argument("--version", action="store_true", help="print the version and stop")
+    parser.set_defaults(run=_version)
+    verbs = parser.add_subparsers(title="commands", metavar="COMMAND")
+    for add in (add_animate, add_info, add_egemaps, add_evaluate, add_bench, add_train, add_export):
+        add(verbs)
+    return parser
+
+
+def _version(arguments: argparse.Namespace) -> int:
+    if not arguments.version:
+        raise SettingError("no command given: expected animate, info, ...; see duomorph --help")
+    from importlib.metadata import version
+
+    print(f"duomorph {version('duomorph')}")
+    return 0
+
+
+def add_animate(verbs: Verbs) -> None:
+    """Sound files to curve files."""
+    verb = verbs.add_parser("animate", help="speech to face curves", allow_abbrev=False)
+    verb.add_argument("inputs", metavar="IN", nargs="+", type=Path, help="sound file: wav, flac, ogg, opus, mp3, ...")
+    verb.add_argument("-o", "--output", metavar="OUT", required=True, help="file (.csv, .jsonl, .npz) or folder")
+    verb.add_argument("--format", choices=SUFFIXES, help="of files in a folder (default csv)")
+    verb.add_argument("--fps", default="30", help="frames a second, 24 to 120; 29.97 and 30000/1001 too (default 30)")
+    _add_face(verb)
+    verb.add_argument("--plot", action="store_true", help="draw a PNG beside each result")
+    verb.set_defaults(run=_animate)
+
+
+def _animate(arguments: argparse.Namespace) -> int:
+    from duomorph import batch, clock
+
+    fps = clock.frame_rate(arguments.fps)
+    clock.delay_ticks(arguments.delay_ms)  # before the slow part
+    suffix = arguments.format and f".{arguments.format}"
+    jobs = batch.plan(arguments.inputs, arguments.output, suffix, arguments.plot)
+
+    import duomorph
+
+    face = duomorph.load(arguments.model)
+    if arguments.style is not None and arguments.style not in face.styles:
+        raise SettingError(f"unknown style {arguments.style!r}: expected one of {', '.join(face.styles)}")
+    options = batch.Options(fps, arguments.delay_ms, arguments.style, arguments.plot)
+    progress = _Progress()
+    failures = batch.animate(face, jobs, options, progress.tell, progress.show)
+    progress.clear()
+    for problem in failures:
+        _fail(problem)
+    if failures and len(jobs) > 1:
+        print(f"duomorph: {len(failures)} of {len(jobs)} files failed", file=sys.stderr)
+    return 1 if failures else 0
+
+
+def add_info(verbs: Verbs) -> None:
+    """What the model is."""
+    verb = verbs.add_parser("info", help="what the model is: sizes, styles, training data, licence", allow_abbrev=False)
+    verb.add_argument("--model", metavar="FILE", help="another model than the one that came along")
+    verb.add_argument("--json", action="store_true", help="as JSON")
+    verb.set_defaults(run=_info)
+
+
+def _info(arguments: argparse.Namespace) -> int:
+    import dataclasses
+    import json
+
+    import duomorph
+
+    facts = dataclasses.asdict(duomorph.load(arguments.model).info())
+    if arguments.json:
+        print(json.dumps(facts, indent=2, default=str))
+    else:
+        print("\n".join(_lines(facts)))
+    return 0
+
+
+def add_egemaps(verbs: Verbs) -> None:
+    """The voice features of the emotion stream."""
+    verb = verbs.add_parser("egemaps", help="voice features (eGeMAPS) of a sound file", allow_abbrev=False)
+    verb.add_argument("input", metavar="IN", type=Path, help="sound file")
+    verb.add_argument("-o", "--output", metavar="OUT", required=True, help="CSV file")
+    verb.add_argument("--lld", action="store_true", help="the 25 descriptors every 10 ms, not the 88 functionals")
+    verb.set_defaults(run=_egemaps)
+
+
+def _egemaps(arguments: argparse.Namespace) -> int:
+    from duomorph import audio, egemaps, files
+
+    files.writable(arguments.output)
+    samples = audio.read(arguments.input)
+    if arguments.lld:
+        rows = [["time", *egemaps.LLD_NAMES]]
+        rows += [[f"{k / 100:.2f}", *(f"{x:.9g}" for x in row)] for k, row in enumerate(egemaps.lld(samples).tolist())]
+    else:
+        rows = [list(egemaps.FUNCTIONAL_NAMES), [f"{x:.9g}" for x in egemaps.extract(samples).tolist()]]
+    files.write(arguments.output, "".join(",".join(row) + "\n" for row in rows).encode())
+    print(arguments.output)
+    return 0
+
+
+def add_evaluate(verbs: Verbs) -> None:
+    """How good the curves are."""
+    verb = verbs.add_parser("evaluate", help="measure the curves on held-out recordings", allow_abbrev=False)
+    _add_face(verb)
+    _add_corpus(verb)
+    verb.add_argument("-o", "--output", metavar="OUT", help="also write the numbers as JSON")
+    verb.set_defaults(run=_evaluate)
+
+
+def _evaluate(arguments: argparse.Namespace) -> int:
+    from duomorph import evaluate
+
+    return evaluate.main(arguments)
+
+
+def add_bench(verbs: Verbs) -> None:
+    """How fast the pipeline is."""
+    verb = verbs.add_parser("bench", help="measure speed, memory and latency", allow_abbrev=False)
+    _add_face(verb)
+    verb.add_argument("--seconds", type=float, default=60.0, help="of speech (default 60)")
+    verb.add_argument("-o", "--output", metavar="OUT", help="also write the numbers as JSON")
+    verb.set_defaults(run=_bench)
+
+
+def _bench(arguments: argparse.Namespace) -> int:
+    from duomorph import bench
+
+    return bench.main(arguments)
+
+
+def add_train(verbs: Verbs) -> None:
+    """Learn weights."""
+    verb = verbs.add_parser("train", help="train a model (needs duomorph[train])", allow_abbrev=False)
+    _add_corpus(verb)
+    verb.add_argument("-o", "--output", metavar="FOLDER", required=True, help="run folder: checkpoints and log")
+    verb.add_argument("--resume", action="store_true", help="go on from the folder's last checkpoint")
+    verb.set_defaults(run=_train)
+
+
+def _train(arguments: argparse.Namespace) -> int:
+    _need("torch", "train")
+    from duomorph import train
+
+    return train.main(arguments)
+
+
+def add_export(verbs: Verbs) -> None:
+    """Weights to ONNX."""
+    verb = verbs.add_parser("export", help="checkpoint to ONNX and safetensors (needs duomorph[train])")
+    verb.add_argument("checkpoint", metavar="CHECKPOINT", type=Path)
+    verb.add_argument("-o", "--output", metavar="FOLDER", required=True, help="where model files go")
+    verb.set_defaults(run=_export)
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    _need("torch", "train")
+    from duomorph.model import export
+
+    return export.main(arguments)
+
+
+def _add_face(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--style", metavar="NAME", help="whose way of speaking; see duomorph info")
+    verb.add_argument("--delay-ms", type=float, default=100.0, metavar="MS", help="0 to 200, more is better (100)")
+    verb.add_argument("--model", metavar="FILE", help="another model than the one that came along")
+
+
+def _add_corpus(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--corpus", metavar="FOLDER", type=Path, help="training data (default $DUOMORPH_CORPUS)")
+
+
+def _need(module: str, extra: str) -> None:
+    if importlib.util.find_spec(module) is None:
+        raise MissingExtra(f"this command needs {module}: install it with  pip install 'duomorph[{extra}]'")
+
+
+def _lines(facts: dict[str, object], indent: str = "") -> list[str]:
+    width = max((len(name) for name in facts), default=0) + 2
+    lines = []
+    for name, value in facts.items():
+        label = f"{indent}{name.replace('_', ' '):{width}}"
+        if isinstance(value, dict):
+            lines += [label.rstrip(), *_lines(value, indent + "  ")]
+        elif isinstance(value, list | tuple):
+            lines.append(label + ", ".join(str(item) for item in value))
+        else:
+            lines.append(label + (f"{value:.5g}" if isinstance(value, float) else str(value)))
+    return lines
+
+
+class _Progress:
+    """One line on a terminal that the next message wipes; nothing on a pipe."""
+
+    def __init__(self) -> None:
+        self._live = sys.stderr.isatty()
+
+    def show(self, text: str) -> None:
+        if self._live:
+            print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+
+    def clear(self) -> None:
+        self.show("")
+
+    def tell(self, text: str) -> None:
+        self.clear()
+        print(text, flush=True)
+
+
+def _fail(problem: DuomorphError) -> int:
+    print(f"duomorph: {problem}", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
