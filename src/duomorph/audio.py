@@ -126,10 +126,18 @@ class Resampler:
         return np.concatenate([rest, np.zeros(due - len(rest), np.float32)])
 
 
+class _Forward(soundfile.SoundFile):  # type: ignore[misc]
+    """A file that is read from front to back. soundfile seeks to where it is after every read, which libsndfile's mp3
+    decoder answers with an approximate place: blocks would overlap or leave holes."""
+
+    def seekable(self) -> bool:
+        return False
+
+
 def _decode(path: Path, seconds: float) -> Generator[Samples]:
     """Blocks by libsndfile; by ffmpeg if libsndfile does not know the container."""
     try:
-        source = soundfile.SoundFile(path)
+        source = _Forward(path)
     except (soundfile.LibsndfileError, TypeError) as problem:  # TypeError: a headerless .raw
         if isinstance(problem, soundfile.LibsndfileError) and path.suffix.lower() not in NATIVE:
             yield from _ffmpeg(path, seconds)

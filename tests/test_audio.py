@@ -1,0 +1,233 @@
+"""Sound in: exact length for any rate and any cut, every format, and an error of ours for the rest."""
+
+from __future__ import annotations
+
+import subprocess
+import tracemalloc
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
+
+from duomorph import audio
+from duomorph.errors import AudioError
+
+
+def tone(rate: int, seconds: float, channels: int = 1) -> np.ndarray:
+    t = np.arange(round(rate * seconds)) / rate
+    wave = 0.4 * np.sin(2 * np.pi * 220 * t) + 0.2 * np.sin(2 * np.pi * 450 * t)
+    return np.stack([wave * (1 - 0.5 * c) for c in range(channels)], axis=1)
+
+
+def due(frames: int, rate: int) -> int:
+    return (2 * frames * 16000 + rate) // (2 * rate)
+
+
+@given(
+    rate=st.sampled_from([8000, 11025, 16000, 22050, 32000, 44100, 48000, 96000, 7919]),
+    cuts=st.lists(st.integers(0, 5000), min_size=1, max_size=12),
+)
+def test_any_chunking_gives_the_same_samples(rate: int, cuts: list[int]) -> None:
+    total = sum(cuts)
+    sound = np.random.default_rng(total).standard_normal(total).astype(np.float32)
+    once = audio.Resampler(rate)
+    whole = np.concatenate([once.feed(sound), once.finish()])
+    pieces = audio.Resampler(rate)
+    edges = np.cumsum([0, *cuts])
+    parts = [pieces.feed(sound[a:b]) for a, b in pairwise(edges)]
+    chunked = np.concatenate([*parts, pieces.finish()])
+    assert len(whole) == due(total, rate)
+    np.testing.assert_array_equal(chunked, whole)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 6])
+@pytest.mark.parametrize(
+    ("suffix", "subtype", "rate", "tolerance"),
+    [
+        (".wav", "PCM_16", 44100, 1e-3),
+        (".wav", "PCM_24", 96000, 1e-3),
+        (".wav", "FLOAT", 16000, 1e-6),
+        (".wav", "PCM_U8", 8000, 2e-2),
+        (".flac", "PCM_16", 22050, 1e-3),
+        (".ogg", "VORBIS", 44100, 0.1),
+        (".opus", "OPUS", 48000, 0.1),
+        (".mp3", "MPEG_LAYER_III", 44100, 0.02),  # libsndfile takes the encoder's delay off
+    ],
+)
+def test_formats(
+    tmp_path: Path, suffix: str, subtype: str, rate: int, tolerance: float, channels: int
+) -> None:
+    if suffix == ".mp3" and channels > 2:
+        pytest.skip("mp3 has at most two channels")
+    path = tmp_path / f"tone{suffix}"
+    container = "OGG" if suffix == ".opus" else None
+    soundfile.write(path, tone(rate, 0.7, channels), rate, format=container, subtype=subtype)
+    info = soundfile.info(path)
+    samples = audio.read(path)
+    assert samples.dtype == np.float32
+    assert len(samples) == due(info.frames, info.samplerate)
+    np.testing.assert_array_equal(np.concatenate(list(audio.blocks(path, 0.05))), samples)
+    expected = tone(16000, 0.7, channels).mean(axis=1)
+    inner = slice(1000, -1000)
+    np.testing.assert_allclose(samples[inner], expected[inner], atol=tolerance)
+
+
+@pytest.mark.parametrize("suffix", ["m4a", "mp4", "webm", "mka"])
+def test_other_containers_through_ffmpeg(tmp_path: Path, ffmpeg: str, suffix: str) -> None:
+    source, path = tmp_path / "tone.wav", tmp_path / f"tone.{suffix}"
+    soundfile.write(source, tone(44100, 1.0, 2), 44100)
+    subprocess.run([ffmpeg, "-v", "error", "-i", str(source), str(path)], check=True)
+    samples = audio.read(path)
+    assert abs(len(samples) - 16000) < 2000  # codecs pad
+    assert 0.2 < np.abs(samples).max() < 1
+    np.testing.assert_array_equal(np.concatenate(list(audio.blocks(path, 0.05))), samples)
+
+
+@pytest.mark.parametrize("suffix", ["m4a", "webm"])
+def test_cut_containers_are_refused(tmp_path: Path, ffmpeg: str, suffix: str) -> None:
+    source, path = tmp_path / "tone.wav", tmp_path / f"tone.{suffix}"
+    soundfile.write(source, np.random.default_rng(0).uniform(-0.3, 0.3, 48000), 16000)
+    subprocess.run([ffmpeg, "-v", "error", "-i", str(source), str(path)], check=True)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
+    with pytest.raises(AudioError):
+        audio.read(path)
+
+
+def test_without_ffmpeg_the_sentence_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "talk.m4a"
+    path.write_bytes(b"\0\0\0\x20ftypM4A " + bytes(100))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(AudioError, match=r"for \.m4a files install the program ffmpeg"):
+        audio.read(path)
+
+
+def test_leaving_early_ends_ffmpeg(tmp_path: Path, ffmpeg: str) -> None:
+    source, path = tmp_path / "tone.wav", tmp_path / "tone.mka"
+    soundfile.write(source, tone(16000, 30.0), 16000)
+    subprocess.run([ffmpeg, "-v", "error", "-i", str(source), "-c:a", "flac", str(path)], check=True)
+    blocks = audio.blocks(path, 0.1)
+    assert len(next(blocks)) == 1600
+    del blocks  # no ResourceWarning: pytest turns those into errors
+
+
+def test_a_hundredth_of_a_second_is_sound(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "short.wav", np.zeros(160), 16000)
+    assert audio.read(tmp_path / "short.wav").shape == (160,)
+
+
+def test_an_hour_is_never_in_memory(tmp_path: Path) -> None:
+    path = tmp_path / "hour.wav"
+    with soundfile.SoundFile(path, "w", 8000, 1, "PCM_U8") as file:
+        for _ in range(60):
+            file.write(np.zeros(8000 * 60, np.float32))
+    tracemalloc.start()
+    total = sum(len(block) for block in audio.blocks(path))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert total == 3600 * 16000
+    assert peak < 8e6
+
+
+@pytest.mark.corpus
+def test_the_corpus_reads_exactly(corpus: Path) -> None:
+    paths = sorted((corpus / "grid_s1" / "audio").glob("*.opus"))[:5]
+    paths += sorted((corpus / "facegood" / "audio").glob("*.flac"))[:1]
+    assert paths
+    for path in paths:
+        info = soundfile.info(path)
+        assert (info.samplerate, info.channels) == (16000, 1)
+        np.testing.assert_array_equal(audio.read(path), soundfile.read(path, dtype="float32")[0])
+
+
+def test_arrays() -> None:
+    stereo = tone(44100, 0.5, 2)
+    mono = audio.prepare(stereo.mean(axis=1), 44100)
+    assert mono.dtype == np.float32
+    assert mono.shape == (8000,)
+    np.testing.assert_allclose(audio.prepare(stereo, 44100), mono, atol=1e-6)
+    integers = (stereo * 32767).astype(np.int16)
+    np.testing.assert_allclose(audio.prepare(integers, 44100), mono, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("samples", "rate"),
+    [
+        (np.zeros(0), 16000),
+        (np.zeros((2, 16000)), 16000),  # channels first
+        (np.zeros((10, 2, 2)), 16000),
+        (np.zeros((10, 0)), 16000),
+        (np.zeros(10, np.int64), 16000),
+        (np.zeros(10, np.complex64), 16000),
+        (np.array(["a"]), 16000),
+        (np.array([0.0, np.nan]), 44100),
+        (np.array([[np.inf, -np.inf]]), 44100),
+        (np.array([1e300]), 44100),
+        (np.zeros(10), 0),
+        (np.zeros(10), float("nan")),
+        (np.zeros(10), "16000"),
+    ],
+)
+def test_wrong_arrays_are_refused(samples: np.ndarray, rate: float) -> None:
+    with pytest.raises(AudioError, match="expected"):
+        audio.prepare(samples, rate)
+
+
+def damaged(folder: Path) -> dict[str, Path]:
+    """Files that no decoder should accept, by what is wrong."""
+    good = folder / "good.wav"
+    soundfile.write(good, tone(16000, 1.0)[:, 0], 16000)
+    wav = good.read_bytes()
+    paths = {"missing": folder / "no.wav", "folder": folder}
+
+    def put(kind: str, name: str, data: bytes) -> None:
+        paths[kind] = folder / name
+        paths[kind].write_bytes(data)
+
+    put("empty", "empty.wav", b"")
+    put("cut", "cut.wav", wav[: len(wav) // 2])
+    put("only a header", "header.wav", wav[:44])
+    put("half a header", "half.wav", wav[:30])
+    put("zero channels", "zero_channels.wav", wav[:22] + b"\0\0" + wav[24:])
+    put("one hertz", "one_hertz.wav", wav[:24] + b"\1\0\0\0" + wav[28:])
+    text = b"This is not sound at all, it is a letter.\n" * 40
+    for suffix in ("wav", "mp3", "flac", "ogg", "m4a", "raw", "txt"):
+        put(f"text as {suffix}", f"letter.{suffix}", text)
+    for kind, value in (("NaN", np.nan), ("infinite", np.inf), ("absurd", 1e30)):
+        samples = tone(16000, 1.0)[:, 0].astype(np.float32)
+        samples[5000] = value
+        paths[kind] = folder / f"{kind}.wav"
+        soundfile.write(paths[kind], samples, 16000, subtype="FLOAT")
+    paths["no samples"] = folder / "none.wav"
+    soundfile.write(paths["no samples"], np.zeros(0), 16000)
+    for suffix, subtype in (("flac", "PCM_16"), ("ogg", "VORBIS"), ("mp3", "MPEG_LAYER_III")):
+        whole = folder / f"whole.{suffix}"
+        noise = np.random.default_rng(0).uniform(-0.3, 0.3, 32000)
+        soundfile.write(whole, noise, 16000, subtype=subtype)
+        put(f"cut {suffix}", f"cut.{suffix}", whole.read_bytes()[: whole.stat().st_size * 6 // 10])
+    return paths
+
+
+KINDS = [
+    "missing", "folder", "empty", "cut", "only a header", "half a header", "zero channels", "one hertz",
+    "text as wav", "text as mp3", "text as flac", "text as ogg", "text as m4a", "text as raw", "text as txt",
+    "NaN", "infinite", "absurd", "no samples", "cut flac", "cut ogg", "cut mp3",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def bad(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    paths = damaged(tmp_path_factory.mktemp("bad"))
+    assert sorted(paths) == sorted(KINDS)
+    return paths
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_damaged_files_are_refused(bad: dict[str, Path], kind: str) -> None:
+    with pytest.raises(AudioError, match="expected") as caught:
+        audio.read(bad[kind])
+    assert "\n" not in str(caught.value)
+    assert bad[kind].name in str(caught.value)
