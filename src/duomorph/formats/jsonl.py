@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 from fractions import Fraction
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from duomorph.formats.columns import CSV_ORDER, curves, match
 from duomorph.formats.rate import frames
 
 DIGITS: Final = 9  # decimals of a time stamp beyond which it counts as exact
+MAX_TIME: Final = 1e9  # s
 
 
 def encode(clip: Clip) -> bytes:
@@ -61,7 +62,8 @@ def decode(data: bytes) -> Clip:
             names, fps, start = _header(entry, line)
             continue
         time, values = entry.get("timestamp"), entry.get("blendshapes")
-        if not _is_number(time) or not (isinstance(values, list) and all(_is_number(value) for value in values)):
+        stamped = _is_number(time) and abs(time) < MAX_TIME
+        if not (stamped and isinstance(values, list) and all(map(_is_number, values))):
             raise FormatError(
                 f'line {line} is no frame: expected {{"timestamp": seconds, "blendshapes": [{len(names)} numbers]}}'
             )
@@ -106,5 +108,6 @@ def _header(entry: dict[str, Any], line: int) -> tuple[tuple[str, ...], Fraction
         ) from None
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _is_number(value: object) -> TypeGuard[float]:
+    """A JSON number that a float holds; NaN, which Python's reader lets through, is one until it meets a limit."""
+    return isinstance(value, float) or (isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**53)
