@@ -1,0 +1,27 @@
+"""eGeMAPSv02 without openSMILE: 25 low-level descriptors and 88 functionals of the voice, streaming and batch.
+
+One promise: names and order are openSMILE's, the stream gives the same rows as the batch, and nothing is NaN.
+
+    import duomorph.egemaps as egemaps
+
+    row = egemaps.extract(audio)                        # (88,) of a whole utterance, 16 kHz float32
+    table = dict(zip(egemaps.FUNCTIONAL_NAMES, row))
+    rows = egemaps.lld(audio)                           # (T, 25), 100 rows a second
+
+What each number means, where its formula comes from and how near it is to openSMILE's: docs/egemaps.md.
+"""
+
+from duomorph.egemaps.functionals import functionals
+from duomorph.egemaps.names import FUNCTIONAL_NAMES, LLD_NAMES
+from duomorph.egemaps.stream import FunctionalTrack, LldStream, contours, extract, lld
+
+__all__ = [
+    "FUNCTIONAL_NAMES",
+    "LLD_NAMES",
+    "FunctionalTrack",
+    "LldStream",
+    "contours",
+    "extract",
+    "functionals",
+    "lld",
+]

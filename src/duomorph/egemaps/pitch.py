@@ -1,0 +1,134 @@
+"""F0 candidates of each 60 ms frame, by subharmonic summation on an octave scale.
+
+One promise: candidates of frame t depend on frame t alone, best first.
+
+    hz, voicing = candidates(np.sqrt(power60))      # (T, 6), (T, 6); 0 where there are fewer
+
+Source: Hermes 1988, "Measurement of pitch by subharmonic summation": peaks enhanced, smoothed, interpolated by cubic
+splines onto octaves, weighted by the ear's sensitivity, 15 harmonics compressed by 0.85; voicing = 1 - mean/peak
+(Eyben, "Real-time Speech and Music Classification", 2016). Parameter values of the public eGeMAPSv02 configuration.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from duomorph.egemaps.frames import LONG_FFT, SAMPLE_RATE, Array, times
+
+COUNT: Final = 6
+MIN_F0: Final = 55.0  # Hz
+MAX_F0: Final = 1000.0
+_BINS: Final = LONG_FFT // 2 + 1  # of the spectrum, and points on the octave axis
+_BIN: Final = SAMPLE_RATE / LONG_FFT  # Hz
+_LOWEST: Final = 25.0  # Hz, first point of the octave axis
+_OCTAVES: Final = float(np.log2(SAMPLE_RATE / 2 / _LOWEST))
+_HARMONICS: Final = 15
+_COMPRESSION: Final = 0.85
+_BLOCK: Final = 20  # frames at once in the summation: stays in the cache
+
+
+def _spline_matrix() -> Array:
+    """(513, 513): 1/4-1/2-1/4 smoothing, natural cubic spline to the octave axis, ear weighting, in one."""
+    smooth = 0.5 * np.eye(_BINS) + 0.25 * np.eye(_BINS, k=1) + 0.25 * np.eye(_BINS, k=-1)
+    smooth[0] = smooth[-1] = 0.0
+    smooth[0, 0] = smooth[-1, -1] = 1.0
+    system = 4.0 * np.eye(_BINS) + np.eye(_BINS, k=1) + np.eye(_BINS, k=-1)
+    system[0] = system[-1] = 0.0
+    system[0, 0] = system[-1, -1] = 1.0
+    second = 6.0 * (np.eye(_BINS, k=1) + np.eye(_BINS, k=-1) - 2.0 * np.eye(_BINS))
+    second[0] = second[-1] = 0.0
+    curvature = np.linalg.solve(system, second)  # second derivatives of the spline per unit ordinate
+    hz = _LOWEST * 2.0 ** (np.arange(_BINS) * (_OCTAVES / (_BINS - 1)))
+    place = np.minimum(hz / _BIN, _BINS - 1)
+    left = np.minimum(place.astype(np.intp), _BINS - 2)
+    b = (place - left)[:, None]
+    a = 1.0 - b
+    identity = np.eye(_BINS)
+    spline = a * identity[left] + b * identity[left + 1]
+    spline += ((a**3 - a) * curvature[left] + (b**3 - b) * curvature[left + 1]) / 6.0
+    ear = 0.5 + np.arctan(3.0 * np.log2(hz / 32.0)) / np.pi
+    return np.asarray((ear[:, None] * (spline @ smooth)).T)
+
+
+def _bands() -> list[tuple[slice, slice, Array]]:
+    """The matrix cut into octaves: each needs only the bins of its octave and a few beside them."""
+    matrix = _spline_matrix()
+    bands = []
+    step = round((_BINS - 1) / _OCTAVES)  # points in an octave
+    for start in range(0, _BINS, step):
+        points = slice(start, min(start + step, _BINS))
+        used = np.flatnonzero(np.abs(matrix[:, points]).max(axis=1) > 1e-9)
+        bins = slice(int(used[0]), int(used[-1]) + 1)
+        bands.append((points, bins, np.ascontiguousarray(matrix[bins, points])))
+    return bands
+
+
+_BANDS: Final = _bands()
+_SHIFTS: Final = [int(np.log2(n) * _BINS / _OCTAVES) for n in range(2, _HARMONICS + 1)]
+
+
+def enhance(magnitude: Array) -> Array:
+    """Keep each local maximum and two bins on either side of it; zero what lies between."""
+    size = magnitude.shape[1]
+    peak = np.zeros((len(magnitude), size), dtype=bool)
+    rising = magnitude[:, 1:] > magnitude[:, :-1]
+    falling = magnitude[:, :-1] > magnitude[:, 1:]
+    peak[:, 1:-1] = rising[:, :-1] & falling[:, 1:]
+    peak[:, 0] = falling[:, 0]
+    peak[:, -1] = rising[:, -1]
+    keep = peak.copy()
+    for shift in (1, 2):
+        keep[:, shift:] |= peak[:, :-shift]
+        keep[:, :-shift] |= peak[:, shift:]
+    bins = np.arange(size)
+    some = peak.any(axis=1)
+    first = np.where(some, peak.argmax(axis=1), size)
+    last = np.where(some, size - 1 - peak[:, ::-1].argmax(axis=1), 0)
+    keep |= (bins < first[:, None]) | (bins > last[:, None])
+    return np.where(keep, magnitude, 0.0)
+
+
+def octave_spectrum(magnitude: Array) -> Array:
+    """(T, 513) magnitudes -> (T, 513) on the octave axis."""
+    sharp = enhance(magnitude)
+    out = np.empty_like(sharp)
+    for points, bins, matrix in _BANDS:
+        out[:, points] = times(sharp[:, bins], matrix)
+    return np.maximum(out, 0.0, out=out)
+
+
+def summation(octave: Array) -> Array:
+    """(T, 513): each point collects 15 harmonics, the n-th weighted by 0.85^(n-1)."""
+    total = octave.copy()
+    for start in range(0, len(octave), _BLOCK):
+        rows = slice(start, start + _BLOCK)
+        decayed = octave[rows].copy()
+        for shift in _SHIFTS:
+            decayed *= _COMPRESSION
+            total[rows, :-shift] += decayed[:, shift:]
+    return total
+
+
+def candidates(magnitude: Array) -> tuple[Array, Array]:
+    """(T, 513) magnitudes -> F0 candidates in Hz and their voicing in [0, 1], (T, 6) each."""
+    total = summation(octave_spectrum(magnitude))
+    mean = total.mean(axis=1)
+    inner = total[:, 1:-1]
+    peak = (inner > total[:, :-2]) & (inner > total[:, 2:]) & (inner > mean[:, None])
+    strength = np.where(peak, inner, 0.0)
+    rows = np.arange(len(total))[:, None]
+    best: NDArray[np.intp] = np.argpartition(-strength, COUNT, axis=1)[:, :COUNT]
+    best = np.take_along_axis(best, np.argsort(-strength[rows, best], axis=1, kind="stable"), axis=1)
+    real = strength[rows, best] > 0.0
+    low, middle, high = total[rows, best], total[rows, best + 1], total[rows, best + 2]
+    bend = low - 2.0 * middle + high
+    move = 0.5 * (low - high) / np.where(bend < 0.0, bend, -1.0)  # parabola through the peak
+    score = middle - 0.25 * (low - high) * move
+    hz = _LOWEST * 2.0 ** ((best + 1 + move) * (_OCTAVES / (_BINS - 1)))
+    real &= (hz >= MIN_F0) & (hz <= MAX_F0)
+    voicing = np.where(real, 1.0 - mean[:, None] / np.where(score > 0.0, score, 1.0), 0.0)
+    order = np.argsort(~real, axis=1, kind="stable")  # those out of range leave no gap
+    return np.take_along_axis(np.where(real, hz, 0.0), order, axis=1), np.take_along_axis(voicing, order, axis=1)

@@ -1,0 +1,98 @@
+"""The pitch path: one candidate, or no voice, for each frame, by dynamic programming with a fixed look-ahead.
+
+One promise: the decision of frame t is final once frame t + LAG is known, and does not change with the chunks.
+
+    path = PitchPath()
+    f0 = path.feed(hz, voicing)        # (n,) Hz of the frames decided now, 0 = unvoiced
+    f0 = path.finish()                 # the rest
+
+Source: the smoothing of Eyben's "Real-time Speech and Music Classification" (2016), with the published weights of
+eGeMAPSv02 for local voicing, threshold, range and jumps. The form of each cost is ours, fitted to the reference's
+output (docs/egemaps.md).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from duomorph.egemaps.frames import Array
+from duomorph.egemaps.pitch import COUNT
+
+LAG: Final = 30  # frames of look-ahead
+_STATES: Final = COUNT + 1  # the last state is "no voice"
+_VOICED: Final = 0.7  # voicing from which a frame counts as voiced
+_THRESHOLD: Final = 4.0
+_LOCAL: Final = 2.0
+_JUMP: Final = 10.0  # per octave
+_SWITCH: Final = 4.0  # voiced <-> unvoiced
+_NEVER: Final = 1e6
+
+
+class PitchPath:
+    """Viterbi over at most six candidates and silence."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Back to the start of a sound."""
+        self._cost = np.zeros(_STATES)
+        self._octave = np.zeros(COUNT)
+        self._back: list[NDArray[np.intp]] = []  # of undecided frames
+        self._hz: list[Array] = []
+        self._started = False
+
+    def feed(self, hz: Array, voicing: Array) -> Array:
+        """Candidates of new frames, (n, 6) each -> F0 of the frames that are now decided."""
+        count = len(hz)
+        if not count:
+            return np.zeros(0)
+        there = hz > 0.0
+        local = np.full((count, _STATES), _NEVER)
+        cost = _LOCAL * (1.0 - voicing) + _THRESHOLD * (voicing < _VOICED)
+        cost += np.where(hz < 100.0, (100.0 - hz) / 45.0, np.where(hz > 350.0, (hz - 350.0) / 650.0, 0.0))
+        local[:, :COUNT] = np.where(there, cost, _NEVER)
+        local[:, COUNT] = _THRESHOLD * (voicing.max(axis=1) >= _VOICED)
+        octave = np.log2(np.where(there, hz, 1.0))
+        before = np.concatenate([self._octave[None], octave[:-1]])
+        move = np.full((count, _STATES, _STATES), _SWITCH)  # from, to
+        move[:, :COUNT, :COUNT] = _JUMP * np.abs(octave[:, None, :] - before[:, :, None])
+        move[:, COUNT, COUNT] = 0.0
+        if not self._started:
+            move[0] = 0.0
+            self._started = True
+        self._octave = octave[-1]
+        decided = []
+        total = self._cost
+        index = np.arange(_STATES)
+        for t in range(count):
+            reach = total[:, None] + move[t]
+            back = reach.argmin(axis=0)
+            total = reach[back, index] + local[t]
+            total -= total.min()  # each frame, so that the bits do not depend on the chunks
+            self._back.append(back)
+            self._hz.append(hz[t])
+            if len(self._back) > LAG:
+                decided.append(self._oldest(int(total.argmin())))
+        self._cost = total
+        return np.array(decided)
+
+    def _oldest(self, state: int) -> float:
+        for back in self._back[:0:-1]:
+            state = int(back[state])
+        self._back.pop(0)
+        hz = self._hz.pop(0)
+        return float(hz[state]) if state < COUNT else 0.0
+
+    def finish(self) -> Array:
+        """F0 of the frames not yet decided; the path is then done (`reset` starts another)."""
+        state = int(self._cost.argmin())
+        decided = []
+        for back, hz in zip(self._back[::-1], self._hz[::-1], strict=True):
+            decided.append(float(hz[state]) if state < COUNT else 0.0)
+            state = int(back[state])
+        self._back, self._hz = [], []
+        return np.array(decided[::-1])

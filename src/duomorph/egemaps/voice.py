@@ -1,0 +1,102 @@
+"""Voice quality of decided frames: harmonics-to-noise ratio, harmonic differences, formant levels.
+
+One promise: row t depends on frame t's spectrum, F0 and formants alone.
+
+    rows = harmonics(power60, f0, formant_hz)       # (T, 6): HNR, H1-H2, H1-A3, A1, A2, A3
+
+Sources: HNR from the autocorrelation at the pitch period: Boersma 1993; harmonic differences and formant levels:
+GeMAPS (Eyben et al. 2016). Which harmonic the reference calls H1, how far it looks for a peak and its values for
+unvoiced frames are measured (docs/egemaps.md).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from duomorph.egemaps.frames import LONG_FFT, SAMPLE_RATE, Array
+
+COUNT: Final = 6
+SILENT: Final = -201.0  # dB, level of what is not there
+_BIN: Final = SAMPLE_RATE / LONG_FFT  # Hz
+_BINS: Final = LONG_FFT // 2 + 1
+_HARMONICS: Final = 100
+_REACH: Final = 0.2  # a formant's level is that of the strongest harmonic within 20 %
+
+
+def _db(magnitude: Array) -> Array:
+    out: Array = np.maximum(20.0 * np.log10(np.maximum(magnitude, 1e-30)), SILENT)
+    return out
+
+
+def _nearest_peaks(magnitude: Array, centre: Array, half: Array) -> tuple[Array, Array]:
+    """The local maximum nearest to each point, not farther than `half` bins: its place and its height (parabola).
+
+    Args:
+        magnitude: (T, 513); centre: (T, N) in bins; half: (T,) in bins.
+    Returns:
+        (T, N) place in bins and (T, N) height, 0 where there is no peak.
+    """
+    count, size = magnitude.shape
+    peak = np.zeros((count, size), dtype=bool)
+    peak[:, 1:-1] = (magnitude[:, 1:-1] > magnitude[:, :-2]) & (magnitude[:, 1:-1] > magnitude[:, 2:])
+    bins = np.arange(size)
+    below = np.maximum.accumulate(np.where(peak, bins, -size), axis=1)  # nearest peak at or under each bin
+    above = np.minimum.accumulate(np.where(peak, bins, 3 * size)[:, ::-1], axis=1)[:, ::-1]
+    inside = centre <= size - 2
+    base = np.clip(centre, 0, size - 2).astype(np.intp)
+    rows = np.arange(count)[:, None]
+    places = np.stack([below[rows, base], above[rows, base + 1]])  # (2, T, N)
+    clipped = np.clip(places, 1, size - 2)
+    left, middle, right = magnitude[rows, clipped - 1], magnitude[rows, clipped], magnitude[rows, clipped + 1]
+    bend = left - 2.0 * middle + right
+    move = 0.5 * (left - right) / np.where(bend < 0.0, bend, -1.0)
+    height = middle - 0.25 * (left - right) * move
+    distance = np.abs(places + move - centre)
+    choice = (distance[1] < distance[0]).astype(np.intp)[None]
+    place = np.take_along_axis(places + move, choice, axis=0)[0]
+    height = np.take_along_axis(height, choice, axis=0)[0]
+    whole = np.take_along_axis(places, choice, axis=0)[0]
+    real = inside & (np.abs(whole - centre) <= half[:, None])
+    return place, np.where(real, height, 0.0)
+
+
+def hnr(power: Array, f0: Array) -> Array:
+    """(T,) dB: energy at the best lag near the period over the rest, for voiced frames."""
+    r = np.fft.irfft(power, LONG_FFT)
+    period = np.rint(SAMPLE_RATE / f0).astype(np.intp)
+    near = np.clip(period[:, None] + np.arange(-3, 4), 1, LONG_FFT // 2)
+    best = np.take_along_axis(r, near, axis=1).max(axis=1)
+    rest = np.maximum(r[:, 0] - best, 1e-10 * r[:, 0] + 1e-30)
+    return np.asarray(10.0 * np.log10(np.maximum(best / rest, 1e-10)))
+
+
+def harmonics(power: Array, f0: Array, formant_hz: Array) -> Array:
+    """(T, 513), (T,), (T, 3) -> (T, 6): HNR, H1-H2, H1-A3, levels of F1-F3 over that of F0, all dB."""
+    out = np.zeros((len(f0), COUNT))
+    out[:, 3:] = SILENT
+    voiced: NDArray[np.intp] = np.flatnonzero(f0 > 0.0)
+    if not len(voiced):
+        return out
+    power, f0, formant_hz = power[voiced], f0[voiced], formant_hz[voiced]
+    magnitude = np.sqrt(power)
+    step = f0 / _BIN
+    count = int(min(_HARMONICS, _BINS / step.min()))
+    place, height = _nearest_peaks(magnitude, step[:, None] * np.arange(1, max(count, 3) + 1), 0.5 * step)
+    level = _db(height)
+    around = np.clip(np.rint(step).astype(np.intp)[:, None] + np.arange(-1, 2), 0, _BINS - 1)
+    fundamental = _db(np.take_along_axis(magnitude, around, axis=1).max(axis=1))
+    level[:, 0] = fundamental
+    rows = np.empty((len(voiced), COUNT))
+    rows[:, 0] = hnr(power, f0)
+    rows[:, 1] = level[:, 1] - level[:, 2]
+    for i in range(3):
+        centre = formant_hz[:, i : i + 1] / _BIN
+        inside = (np.abs(place - centre) <= _REACH * centre) & (height > 0.0)
+        strongest = np.where(inside, level, SILENT - 1.0).max(axis=1)
+        rows[:, 3 + i] = np.where(inside.any(axis=1), strongest - fundamental, 0.0)
+    rows[:, 2] = level[:, 1] - (rows[:, 5] + fundamental)
+    out[voiced] = rows
+    return out
