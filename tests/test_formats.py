@@ -149,7 +149,7 @@ def test_reads_a_real_phones_recording(corpus: Path) -> None:
 
 
 def test_a_stranger_reads_our_csv(tmp_path: Path) -> None:
-    """openfacefx thins keyframes (not with epsilon 0), keeps four decimals and takes the base of the time code as fps."""
+    """openfacefx keeps four decimals and takes the base of the time code as fps; epsilon 0 thins no keyframe out."""
     from openfacefx.importers_csv import read_csv
 
     times = np.arange(90) / 30

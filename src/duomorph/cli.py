@@ -121,16 +121,13 @@ def add_info(verbs: Verbs) -> None:
 
 
 def _info(arguments: argparse.Namespace) -> int:
-    import dataclasses
     import json
 
     import duomorph
+    from duomorph.describe import as_text, describe
 
-    facts = dataclasses.asdict(duomorph.load(arguments.model).info())
-    if arguments.json:
-        print(json.dumps(facts, indent=2, default=str))
-    else:
-        print("\n".join(_lines(facts)))
+    facts = describe(duomorph.load(arguments.model).info())
+    print(json.dumps(facts, indent=2) if arguments.json else as_text(facts))
     return 0
 
 
@@ -232,20 +229,6 @@ def _add_corpus(verb: argparse.ArgumentParser) -> None:
 def _need(module: str, extra: str) -> None:
     if importlib.util.find_spec(module) is None:
         raise MissingExtra(f"this command needs {module}: install it with  pip install 'duomorph[{extra}]'")
-
-
-def _lines(facts: dict[str, object], indent: str = "") -> list[str]:
-    width = max((len(name) for name in facts), default=0) + 2
-    lines = []
-    for name, value in facts.items():
-        label = f"{indent}{name.replace('_', ' '):{width}}"
-        if isinstance(value, dict):
-            lines += [label.rstrip(), *_lines(value, indent + "  ")]
-        elif isinstance(value, list | tuple):
-            lines.append(label + ", ".join(str(item) for item in value))
-        else:
-            lines.append(label + (f"{value:.5g}" if isinstance(value, float) else str(value)))
-    return lines
 
 
 class _Progress:

@@ -1,0 +1,58 @@
+# make demo    animate the sample speech into demo/ (light install, no torch)
+# make test    lint, types, floors, tests           make lint    the first three
+# make fuzz    damaged files by the ten thousand    make clean   remove what make made
+# PYTHON=python3.12 chooses the interpreter, PIP_ARGS=... is handed to pip. For torch without CUDA, on Linux:
+#   make test PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"
+
+PYTHON ?= python3
+PIP_ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c constraints.txt
+
+# Tests on recordings run where the corpus is; elsewhere they skip and say so.
+ifneq ($(wildcard ../shared/corpus),)
+export DUOMORPH_CORPUS ?= $(abspath ../shared/corpus)
+endif
+
+.PHONY: demo test lint fuzz system clean
+
+demo: $(VENV)/base
+	@$(BIN)/duomorph animate assets/sample.flac -o demo/ --fps 60 --plot
+	@echo "curves   demo/sample.csv   (Live Link Face CSV: Unreal, MetaHuman, Blender)"
+	@echo "picture  demo/sample.png"
+
+test: lint
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/dev
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fuzz: $(VENV)/dev
+	HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest tests/test_fuzz.py
+
+$(VENV)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Duomorph needs Python 3.11 or newer: got `$(PYTHON) --version`; try make PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/base: $(VENV)/python pyproject.toml constraints.txt
+	$(INSTALL) -e ".[plot]"
+	@touch $@
+
+$(VENV)/dev: $(VENV)/python pyproject.toml constraints.txt
+	$(INSTALL) -e ".[dev]"
+	@touch $@ $(VENV)/base
+
+# Programs that some tests use and skip without; only where we may install them unasked.
+system:
+	@command -v ffmpeg >/dev/null || [ "`id -u`" != 0 ] || ! command -v apt-get >/dev/null \
+	  || { apt-get update -qq && apt-get install -qq -y --no-install-recommends ffmpeg >/dev/null; } \
+	  || echo "no ffmpeg: the tests that need it will skip"
+
+clean:
+	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find src tests -name __pycache__ -prune -exec rm -rf {} +
