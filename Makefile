@@ -18,7 +18,7 @@ endif
 .PHONY: demo test lint fuzz system clean
 
 demo: $(VENV)/base
-	@$(BIN)/duomorph animate assets/sample.flac -o demo/ --fps 60 --plot
+	@$(BIN)/duomorph animate src/duomorph/assets/sample.flac -o demo/ --fps 60 --plot
 	@echo "curves   demo/sample.csv   (Live Link Face CSV: Unreal, MetaHuman, Blender)"
 	@echo "picture  demo/sample.png"
 

@@ -18,7 +18,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "test"))
 @pytest.fixture(scope="session")
 def sample() -> Path:
     """A few seconds of synthetic speech, 16 kHz mono flac."""
-    return Path(__file__).parent.parent / "assets" / "sample.flac"
+    return Path(__file__).parent.parent / "src" / "duomorph" / "assets" / "sample.flac"
 
 
 @pytest.fixture(scope="session")
