@@ -1,0 +1,129 @@
+"""The face: a loaded model that turns speech into clips and streams.
+
+One promise: these two calls, `load` and what it returns, are all that a user needs.
+
+    face = load()
+    clip = face.animate("speech.wav", fps=60)
+    stream = face.stream(fps=30, delay_ms=33)
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+import duomorph.formats  # noqa: F401  (gives Clip.save its formats)
+from duomorph import audio
+from duomorph.clip import Clip
+from duomorph.clock import SAMPLE_RATE, delay_ticks, frame_rate, nominal_hop
+from duomorph.errors import SettingError
+from duomorph.model.card import Provenance
+from duomorph.model.config import ModelConfig
+from duomorph.model.engine import Engine
+from duomorph.stream import Stream
+
+
+@dataclass(frozen=True)
+class Info:
+    """What a model is; see `Face.info`."""
+
+    path: str
+    megabytes: float
+    config: ModelConfig
+    provenance: Provenance
+
+    def d_mel(self, fps: int) -> int:
+        return self.config.d_mel(fps)
+
+    def balance(self, fps: int) -> float:
+        """D_mel / D_emotion: 80.9 at 30 fps."""
+        return self.config.d_mel(fps) / self.config.d_emotion
+
+    def hop(self, fps: int) -> int:
+        """Nominal samples from frame to frame."""
+        return nominal_hop(Fraction(fps))
+
+    @property
+    def macs_per_tick(self) -> int:
+        return sum(self.config.macs_per_tick().values())
+
+
+class Face:
+    """A model ready to use. It keeps nothing of the sound it hears: streams do."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    @property
+    def styles(self) -> tuple[str, ...]:
+        """Names that `style=` takes."""
+        return self._engine.config.styles
+
+    def info(self) -> Info:
+        """Sizes, streams, training data, licence."""
+        path = self._engine.path
+        return Info(str(path), path.stat().st_size / 1e6, self._engine.config, self._engine.provenance)
+
+    def stream(
+        self, fps: int | float | str | Fraction = 30, delay_ms: float = 33, style: str | None = None
+    ) -> Stream:
+        """A running voice: `feed(samples) -> frames`, `finish()`, `reset()`, `latency_s`.
+
+        Args:
+            fps: 24 to 120 frames a second. delay_ms: 0 to 200; what the network may listen ahead, rounded up to
+                1/60 s: less is quicker, more is more exact.
+            style: one of `styles`; None is the model's default.
+        Raises:
+            SettingError: one of these is out of range.
+        """
+        name = self._engine.provenance.default_style if style is None else style
+        if name not in self.styles:
+            raise SettingError(f"style {name!r} is unknown: expected one of {', '.join(self.styles)}")
+        return Stream(self._engine, frame_rate(fps), delay_ticks(delay_ms), self.styles.index(name))
+
+    def animate(
+        self,
+        sound: str | Path | NDArray[np.generic],
+        fps: int | float | str | Fraction = 30,
+        delay_ms: float = 100,
+        style: str | None = None,
+        rate: int = SAMPLE_RATE,
+    ) -> Clip:
+        """The curves of a whole sound.
+
+        Args:
+            sound: a file of any rate and channel count, or samples (S,) or (S, channels) at `rate` Hz.
+            fps, delay_ms, style: as in `stream`; delay costs nothing here but the wait, the frames stand at their
+                own times.
+        Returns:
+            A clip of exactly ceil(duration * fps) frames; frame k stands at k/fps s.
+        Raises:
+            AudioError: the sound cannot be read. SettingError: a setting is out of range.
+        """
+        stream = self.stream(fps, delay_ms, style)
+        blocks: Iterable[NDArray[np.float32]]
+        blocks = audio.blocks(sound) if isinstance(sound, str | Path) else [audio.prepare(sound, rate)]
+        frames = [stream.feed(block) for block in blocks]
+        frames.append(stream.finish())
+        return Clip(np.concatenate(frames), stream.fps)
+
+
+def load(path: str | Path | None = None, threads: int = 1) -> Face:
+    """Load a model.
+
+    Args:
+        path: a .onnx file written by `duomorph export`; None is the one that ships.
+        threads: of the network; one is real time many times over.
+    Raises:
+        ModelError: missing, damaged, or not ours.
+    """
+    if path is None:
+        path = Path(os.fspath(resources.files("duomorph") / "weights" / "duomorph.onnx"))  # type: ignore[call-overload]
+    return Face(Engine.open(path, threads))

@@ -1,0 +1,68 @@
+"""Where a model comes from: its training data, licence and measured quality.
+
+One promise: what `duomorph info` and the model card say about a model is read from the model file itself.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Final
+
+from duomorph.errors import ModelError
+from duomorph.model.config import ModelConfig
+
+KIND: Final = "duomorph face model 1"
+
+
+@dataclass(frozen=True)
+class TrainingSource:
+    name: str
+    style: str
+    licence: str
+    credit: str
+    hours: float
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Written at export, inside the weights.
+
+    Attributes:
+        neutral: 88 eGeMAPS functionals, the mean of the training data; stands for windows that heard nothing.
+        streams: 52 pairs [w_mel, w_emo], the learned weight of each stream for each shape.
+        smoothing_s: 52 group delays of the learned smoothing, seconds.
+        default_style: what `animate` uses when no style is named.
+    """
+
+    licence: str
+    trained: str  # ISO date
+    steps: int
+    sources: tuple[TrainingSource, ...]
+    neutral: tuple[float, ...]
+    default_style: str
+    parameters: int
+    streams: tuple[tuple[float, float], ...]
+    smoothing_s: tuple[float, ...]
+
+
+def read_metadata(meta: dict[str, str], where: str) -> tuple[ModelConfig, Provenance]:
+    """Config and provenance from the metadata of a model file.
+
+    Raises:
+        ModelError: the file is not ours.
+    """
+    if meta.get("kind") != KIND:
+        raise ModelError(f"{where!r} is no Duomorph model: expected a file written by `duomorph export`")
+    try:
+        stored: dict[str, Any] = json.loads(meta["provenance"])
+        stored["sources"] = tuple(TrainingSource(**source) for source in stored["sources"])
+        stored["streams"] = tuple((float(mel), float(emotion)) for mel, emotion in stored["streams"])
+        for name in ("neutral", "smoothing_s"):
+            stored[name] = tuple(map(float, stored[name]))
+        provenance = Provenance(**stored)
+        return ModelConfig.from_dict(json.loads(meta["config"])), provenance
+    except (KeyError, TypeError, ValueError) as problem:
+        raise ModelError(f"{where!r} carries damaged metadata ({problem}); download or export it again") from None
+
+

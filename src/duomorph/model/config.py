@@ -1,0 +1,129 @@
+"""Size and shape of the network, and the arithmetic that follows from it.
+
+One promise: every published size (D_mel, D_emotion, their ratio, multiply-adds a tick) is computed here from the
+configuration; there is no literal of it anywhere else.
+
+    config = ModelConfig()
+    config.d_mel(30) / config.d_emotion      # 80.9
+    config.macs_per_tick()                   # multiply-adds of one live tick
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from duomorph import arkit
+from duomorph.clock import ROW_RATE, ROWS_PER_TICK, TICK_RATE
+from duomorph.errors import ModelError
+
+FUNCTIONALS = 88  # eGeMAPSv02
+EMOTION_WINDOWS = 3  # now, -300 ms, -600 ms
+UPDATE_TICKS = 18  # 300 ms at 60 Hz
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """What ships is the default. `front = temporal = 0` and `history = "taps"` is the textbook form."""
+
+    styles: tuple[str, ...] = ("grid", "facegood")
+    bands: int = 80
+    d: int = 64  # width of tokens, keys, values and queries
+    heads: int = 2
+    # mel stream
+    context_frames: int = 256  # long-term context, frames of 1/30 s: 8.53 s
+    detail_frames: int = 3  # short-term detail, frames of 1/30 s, kept row by row
+    history: str = "boxes"  # log-spaced means over the context, or "taps": one weight a tick, as in the textbook
+    front: int = 192  # channels of the causal front end; 0 leaves it out
+    front_dilations: tuple[int, ...] = (1, 2, 4, 8, 16)  # ticks
+    front_taps: int = 3
+    band_channels: int = 16  # what the front end hands to each band
+    # emotion stream
+    emotion: int = 256  # 264 functionals are compressed to this
+    updates: int = 29  # emotion updates attended over: 8.5 s
+    # fusion
+    tau: float = 0.5  # temperature of the softmax over the two streams
+    # temporal layer
+    temporal: int = 1  # blocks; 0 leaves it out
+    temporal_taps: int = 7
+    smoothing_s: float = 0.008  # start of the learned time constant of y = a x + (1 - a) y
+    dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        if self.d % self.heads:
+            raise ModelError(f"width d = {self.d} does not divide into {self.heads} heads; choose a multiple")
+        if self.history not in ("boxes", "taps"):
+            raise ModelError(f"history {self.history!r} is unknown: expected 'boxes' or 'taps'")
+        if self.context_ticks & (self.context_ticks - 1):
+            raise ModelError(f"context of {self.context_ticks} ticks is no power of two; choose 128 or 256 frames")
+
+    @property
+    def context_ticks(self) -> int:
+        return self.context_frames * TICK_RATE // 30
+
+    @property
+    def detail_rows(self) -> int:
+        return self.detail_frames * ROW_RATE // 30
+
+    @property
+    def boxes(self) -> int:
+        """Octaves of the log-spaced history: [0, 1), [1, 2), [2, 4), ... ticks back."""
+        return int(math.log2(self.context_ticks)) + 1
+
+    @property
+    def emotion_inputs(self) -> int:
+        return FUNCTIONALS * EMOTION_WINDOWS
+
+    def d_mel(self, fps: int | Fraction) -> int:
+        """Values the mel stream sees: bands x (long-term frames + short-term frames)."""
+        long_term = math.floor(self.context_frames * Fraction(fps) / 30)
+        return self.bands * (long_term + self.detail_frames)
+
+    @property
+    def d_emotion(self) -> int:
+        """Values the emotion stream is compressed to."""
+        return self.emotion
+
+    @property
+    def warm_up_ticks(self) -> int:
+        """Ticks after which the convolutions' zero start is forgotten."""
+        front = (self.front_taps - 1) * sum(self.front_dilations) if self.front else 0
+        return front + (self.temporal_taps - 1) * self.temporal
+
+    def macs_per_tick(self) -> dict[str, int]:
+        """Multiply-adds of one live tick (a call with one tick and the held emotion update), part by part."""
+        d, bands, shapes = self.d, self.bands, arkit.COUNT
+        token_in = self.detail_rows + (self.boxes if self.history == "boxes" else 0)
+        macs = {"mel history": bands * self.context_ticks * (1 if self.history == "boxes" else d)}
+        if self.front:
+            block = self.front**2 * (self.front_taps + 1)
+            macs["front end"] = bands * ROWS_PER_TICK * self.front + block * len(self.front_dilations)
+            macs["front end to bands"] = self.front * bands * self.band_channels
+            token_in += self.band_channels
+        macs["band tokens"] = bands * token_in * d
+        macs["mel keys and values"] = 2 * bands * d * d
+        macs["mel attention"] = 2 * shapes * bands * d
+        macs["queries"] = shapes * d * d
+        macs["emotion encoder"] = self.emotion_inputs * self.emotion + 2 * self.emotion * d
+        macs["emotion attention"] = 2 * shapes * self.updates * d
+        macs["fusion"] = shapes * d * d
+        macs["temporal layer"] = self.temporal * shapes * (self.temporal_taps * d + 2 * d * d)
+        macs["output"] = shapes * (d + 1)
+        return macs
+
+    def to_dict(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> ModelConfig:
+        """Strict: an unknown or missing field is a ModelError."""
+        fields = {field.name for field in dataclasses.fields(cls)}
+        if set(values) != fields:
+            odd = ", ".join(sorted(set(values) ^ fields))
+            raise ModelError(f"model configuration differs in fields {odd}: made by another version of Duomorph")
+        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+
+

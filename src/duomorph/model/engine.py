@@ -1,0 +1,90 @@
+"""The network at run time: ONNX Runtime, state in and out, no torch.
+
+One promise: the engine keeps nothing between calls, so any number of streams and threads may share one.
+
+    engine = Engine.open(path)
+    weights, state = engine.step(mel, emotion, slot, style, delay, engine.start())
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from duomorph.errors import ModelError
+from duomorph.model.card import Provenance, read_metadata
+from duomorph.model.config import ModelConfig
+
+Float32 = NDArray[np.float32]
+State = dict[str, Float32]
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A loaded model. `Engine.open` makes one.
+
+    Attributes:
+        config: size and shape. provenance: training data, licence, learned constants.
+    """
+
+    path: Path
+    config: ModelConfig
+    provenance: Provenance
+    _session: ort.InferenceSession
+    _shapes: dict[str, list[int]]
+
+    @classmethod
+    def open(cls, path: str | Path, threads: int = 1) -> Engine:
+        """Load a model file.
+
+        Raises:
+            ModelError: missing, damaged, or not ours.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise ModelError(f"no model at {str(path)!r}: expected a .onnx file; leave --model out for the shipped one")
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 4
+        options.enable_cpu_mem_arena = False  # blocks differ in size; an arena would keep the largest of each
+        try:
+            session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except Exception as problem:  # onnxruntime has no common base class for its errors
+            if type(problem).__module__.partition(".")[0] != "onnxruntime":
+                raise
+            raise ModelError(f"{str(path)!r} is no Duomorph model: expected a file written by `duomorph export`") from None
+        meta = session.get_modelmeta().custom_metadata_map
+        config, provenance = read_metadata(meta, str(path))
+        shapes = {value.name: value.shape[1:] for value in session.get_inputs() if value.name.startswith("state_")}
+        return cls(path, config, provenance, session, shapes)
+
+    def start(self) -> State:
+        """The state before the first sample: all zeros."""
+        return {name: np.zeros((1, *shape), dtype=np.float32) for name, shape in self._shapes.items()}
+
+    def step(
+        self, mel: Float32, emotion: Float32, slot: NDArray[np.int64], style: int, delay: int, state: State
+    ) -> tuple[Float32, State]:
+        """Curves of N ticks of one stream.
+
+        Args:
+            mel: (N, 2, 80) rows of each tick. emotion: (U, 264), row 0 the update held from the call before.
+            slot: (N,) the row of `emotion` that each tick holds. delay: ticks.
+            state: from `start` or from the call before.
+        Returns:
+            (N, 52) weights of ticks n - delay, and the state after.
+        """
+        inputs = {
+            "mel": mel[None],
+            "emotion": emotion[None],
+            "slot": slot[None],
+            "style": np.array([style]),
+            "delay": np.array([delay]),
+        }
+        weights, *after = self._session.run(None, inputs | state)
+        return weights[0], dict(zip(state, after, strict=True))

@@ -1,0 +1,316 @@
+"""The dual-stream cross-attention network, in torch (training and export only).
+
+One promise: it is causal, and its state goes in and comes out, so that any chunking of a sequence gives one result.
+
+    weights, state = network(mel, emotion, slot, style, delay, network.start(batch))
+
+B sequences, N ticks, U emotion updates, C = 52 shapes, d the width. After the audio of tick n the network gives the
+curves of tick n - delay. Read it from the bottom: `Network.forward` is the story.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from duomorph import arkit
+from duomorph.clock import MAX_DELAY, ROWS_PER_TICK, TICK_RATE
+from duomorph.model.config import ModelConfig
+
+MEL_SILENCE, MEL_SCALE = -10.0, 5.0  # level-normalised log-mel, nepers: silence becomes 0, speech about 1 to 3
+SMOOTHING_BLOCK = 64  # ticks
+
+
+@dataclass(frozen=True)
+class State:
+    """What the past leaves behind; batch first. Sizes do not depend on how much has been heard."""
+
+    history: Tensor  # (B, context - 1, 80) mel ticks
+    detail: Tensor  # (B, detail rows / 2 - 1, 2, 80) mel rows, tick by tick
+    front: Tensor  # (B, front, sum of the blocks' pasts), blocks side by side
+    temporal: Tensor  # (B, blocks, taps - 1, C, d)
+    emotion: Tensor  # (B, updates - 1, 2 d) keys and values before the held update
+    heard: Tensor  # (B, updates - 1) 1 where that update exists
+    smooth: Tensor  # (B, C) last output
+    started: Tensor  # (B, 1) 0 before the first tick
+
+
+STATE_NAMES = tuple(field.name for field in fields(State))
+
+
+class FrontBlock(nn.Module):
+    """Causal dilated convolution over ticks; the delay scales and shifts its channels."""
+
+    def __init__(self, config: ModelConfig, dilation: int) -> None:
+        super().__init__()
+        self.past = (config.front_taps - 1) * dilation
+        self.norm = nn.LayerNorm(config.front)
+        self.conv = nn.Conv1d(config.front, config.front, config.front_taps, dilation=dilation)
+        self.delay = nn.Embedding(MAX_DELAY + 1, 2 * config.front)
+        self.mix = nn.Linear(config.front, config.front)
+        self.drop = nn.Dropout(config.dropout)
+        nn.init.zeros_(self.delay.weight)
+        nn.init.normal_(self.mix.weight, std=0.02)
+
+    def forward(self, x: Tensor, delay: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
+        y = torch.cat([past, self.norm(x).transpose(1, 2)], dim=2)  # (B, N, F) -> (B, F, past + N)
+        scale, shift = self.delay(delay)[:, None].chunk(2, dim=2)  # (B, 1, F) each
+        z = self.conv(y).transpose(1, 2) * (1 + scale) + shift  # (B, N, F)
+        return x + self.drop(self.mix(F.gelu(z))), y[:, :, x.shape[1] :]
+
+
+class MelEncoder(nn.Module):
+    """Frequency-wise: each band's own history, its short-term detail and what the front end tells it -> K, V."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        inputs = config.detail_rows
+        if config.front:
+            self.enter = nn.Linear(config.bands * ROWS_PER_TICK, config.front)
+            self.front = nn.ModuleList(FrontBlock(config, dilation) for dilation in config.front_dilations)
+            self.to_bands = nn.Linear(config.front, config.bands * config.band_channels)
+            inputs += config.band_channels
+        if config.history == "boxes":
+            inputs += config.boxes
+        else:
+            self.taps = nn.Conv1d(1, config.d, config.context_ticks, bias=False)
+        self.token = nn.Linear(inputs, config.d)
+        self.band = nn.Parameter(torch.randn(config.bands, config.d) * 0.2)
+        self.norm = nn.LayerNorm(config.d)
+        self.key_value = nn.Linear(config.d, 2 * config.d)
+
+    def forward(self, mel: Tensor, delay: Tensor, state: State) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """(B, N, 2, 80) -> K, V (B*80, N, d) and the parts of the state that changed."""
+        c = self.config
+        batch, ticks = mel.shape[0], mel.shape[1]
+        mel = (mel - MEL_SILENCE) / MEL_SCALE
+        history = torch.cat([state.history, mel.mean(dim=2)], dim=1)  # (B, context - 1 + N, 80)
+        rows = torch.cat([state.detail, mel], dim=1)  # (B, past + N, 2, 80)
+        past = state.detail.shape[1]
+        after = {"history": history[:, ticks:], "detail": rows[:, ticks:]}
+        detail = torch.cat([rows[:, tick : tick + ticks] for tick in range(past + 1)], dim=2)  # (B, N, detail, 80)
+        parts = [detail.transpose(2, 3)]
+        if c.history == "boxes":
+            parts.append(self._boxes(history))
+        if c.front:
+            x, after["front"] = self._front(mel, delay, state.front)
+            parts.append(self.to_bands(x).view(batch, ticks, c.bands, c.band_channels))
+        token = self.token(torch.cat(parts, dim=3)) + self.band  # (B, N, 80, d)
+        if c.history == "taps":
+            flat = history.transpose(1, 2).reshape(batch * c.bands, 1, -1)  # (B*80, 1, context - 1 + N)
+            token = token + self.taps(flat).view(batch, c.bands, c.d, ticks).permute(0, 3, 1, 2)
+        token = F.gelu(self.norm(token)).transpose(1, 2).reshape(batch * c.bands, ticks, c.d)  # (B*80, N, d)
+        key, value = self.key_value(token).chunk(2, dim=2)  # (B*80, N, d) each
+        return key, value, after
+
+    def _boxes(self, history: Tensor) -> Tensor:
+        """Means over [0, 1), [1, 2), [2, 4), ... ticks back: (B, context - 1 + N, 80) -> (B, N, 80, boxes)."""
+        full = self.config.context_ticks
+        past = history.transpose(1, 2)  # (B, 80, context - 1 + N)
+        boxes = [past[:, :, full - 1 :]]
+        for octave in range(self.config.boxes - 1):
+            width = 2**octave
+            boxes.append(F.avg_pool1d(past[:, :, full - 2 * width : -width], width, stride=1))
+        return torch.stack(boxes, dim=3).transpose(1, 2)
+
+    def _front(self, mel: Tensor, delay: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
+        x = self.enter(mel.flatten(2))  # (B, N, 2 * 80) -> (B, N, F)
+        pasts = past.split([block.past for block in self.front], dim=2)
+        kept = []
+        for block, before in zip(self.front, pasts, strict=True):
+            x, now = block(x, delay, before)
+            kept.append(now)
+        return x, torch.cat(kept, dim=2)
+
+
+class EmotionEncoder(nn.Module):
+    """264 functionals -> 256 -> K, V, one row an update."""
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(config.emotion_inputs))  # of the training data
+        self.register_buffer("scale", torch.ones(config.emotion_inputs))
+        self.compress = nn.Linear(config.emotion_inputs, config.emotion)
+        self.drop = nn.Dropout(config.dropout)
+        self.norm = nn.LayerNorm(config.emotion)
+        self.key_value = nn.Linear(config.emotion, 2 * config.d)
+
+    def forward(self, emotion: Tensor) -> Tensor:
+        """(B, U, 264) -> keys and values side by side, (B, U, 2 d)."""
+        level = ((emotion - self.mean) / self.scale).clamp(-3.0, 3.0)
+        compressed = self.norm(self.compress(self.drop(level)))  # (B, U, 256)
+        keys_values: Tensor = self.key_value(F.gelu(compressed))
+        return keys_values
+
+
+class TemporalBlock(nn.Module):
+    """Lets the ticks of one shape see each other; shapes do not mix, so each keeps its own two streams."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(config.d)
+        self.taps = nn.Parameter(torch.randn(config.temporal_taps, config.d) * config.temporal_taps**-0.5)
+        self.widen = nn.Linear(config.d, config.d)
+        self.narrow = nn.Linear(config.d, config.d)
+        self.drop = nn.Dropout(config.dropout)
+        nn.init.normal_(self.narrow.weight, std=0.02)
+
+    def forward(self, x: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
+        y = torch.cat([past, self.norm(x)], dim=1)  # (B, N, C, d) -> (B, taps - 1 + N, C, d)
+        ticks, taps = x.shape[1], self.taps.shape[0]
+        z = sum(y[:, tap : tap + ticks] * self.taps[tap] for tap in range(taps))  # (B, N, C, d)
+        return x + self.drop(self.narrow(F.gelu(self.widen(z)))), y[:, ticks:]
+
+
+def rms(x: Tensor) -> Tensor:
+    """Unit root mean square over the last axis, without a gain: V cannot absorb the stream weights."""
+    return x * torch.rsqrt(x.square().mean(dim=-1, keepdim=True) + 1e-6)
+
+
+class Network(nn.Module):
+    """Audio features to 52 curves. See the module's docstring."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        shapes, d = arkit.COUNT, config.d
+        self.mel = MelEncoder(config)
+        self.emotion = EmotionEncoder(config)
+        self.age = nn.Parameter(torch.zeros(config.heads, config.updates))  # bias by age of an emotion update
+        self.queries = nn.Parameter(torch.randn(shapes, d) * 0.5)  # one per blendshape, for both streams
+        self.style = nn.Parameter(torch.zeros(len(config.styles), shapes, d))
+        self.delay = nn.Embedding(MAX_DELAY + 1, d)
+        self.query = nn.Linear(d, d)
+        self.streams = nn.Parameter(torch.zeros(shapes, 2))  # theta: [mel, emotion], equal at the start
+        self.fuse = nn.Linear(d, d)
+        self.temporal = nn.ModuleList(TemporalBlock(config) for _ in range(config.temporal))
+        self.norm = nn.LayerNorm(d)
+        self.out = nn.Parameter(torch.randn(shapes, d) * d**-0.5)
+        self.out_bias = nn.Parameter(torch.full((shapes,), -4.0))
+        self.log_smoothing_s = nn.Parameter(torch.full((shapes,), config.smoothing_s).log())
+        nn.init.zeros_(self.delay.weight)
+
+    # -- the parts that are constant over a sequence
+
+    def stream_weights(self) -> Tensor:
+        """[w_mel, w_emo] of each shape, (C, 2): softmax over the two streams at temperature tau."""
+        return (self.streams / self.config.tau).softmax(dim=1)
+
+    def alpha(self) -> Tensor:
+        """Smoothing of each shape a tick, (C,): 1 - exp(-1 / (60 tau_s))."""
+        return 1 - torch.exp(-1 / (TICK_RATE * self.log_smoothing_s.exp()))
+
+    def start(self, batch: int) -> State:
+        """The state before the first sample: all zeros, for silence is zero."""
+        c = self.config
+        front_past = sum(block.past for block in self.mel.front) if c.front else 0
+        shapes = {
+            "history": (c.context_ticks - 1, c.bands),
+            "detail": (c.detail_rows // ROWS_PER_TICK - 1, ROWS_PER_TICK, c.bands),
+            "front": (c.front, front_past),
+            "temporal": (c.temporal, c.temporal_taps - 1, arkit.COUNT, c.d),
+            "emotion": (c.updates - 1, 2 * c.d),
+            "heard": (c.updates - 1,),
+            "smooth": (arkit.COUNT,),
+            "started": (1,),
+        }
+        return State(**{name: self.queries.new_zeros(batch, *shape) for name, shape in shapes.items()})
+
+    # -- the two streams
+
+    def _heads(self, x: Tensor) -> Tensor:
+        return x.unflatten(-1, (self.config.heads, self.config.d // self.config.heads))
+
+    def attend_mel(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """A_mel: softmax over the 80 band tokens of each tick. (B, C, d), (B*80, N, d) x 2 -> (B, N, C, d)."""
+        batch, ticks, bands, heads = query.shape[0], key.shape[1], self.config.bands, self.config.heads
+        q = self._heads(query).transpose(1, 2)[:, None].expand(-1, ticks, -1, -1, -1)  # (B, N, H, C, dh)
+        k, v = (
+            self._heads(x.view(batch, bands, ticks, -1)).permute(0, 2, 3, 1, 4)  # (B, N, H, 80, dh)
+            for x in (key, value)
+        )
+        width = self.config.d // heads
+        scores = (q * width**-0.5) @ k.transpose(3, 4)  # (B, N, H, C, 80)
+        return (scores.softmax(dim=-1) @ v).transpose(2, 3).flatten(3)  # (B, N, C, d)
+
+    def attend_emotion(self, query: Tensor, emotion: Tensor, state: State) -> tuple[Tensor, dict[str, Tensor]]:
+        """A_emo of each update: softmax over it and those of the last 8.5 s. (B, U, 264) -> (B, U, C, d)."""
+        updates = self.config.updates
+        rows = torch.cat([state.emotion, self.emotion(emotion)], dim=1)  # (B, updates - 1 + U, 2 d)
+        heard = torch.cat([state.heard, torch.ones_like(emotion[:, :, 0])], dim=1)  # (B, updates - 1 + U)
+        # the last update is the held one: it comes again with the next call, so it is not kept here
+        count = emotion.shape[1]
+        after = {"emotion": rows[:, count - 1 : -1], "heard": heard[:, count - 1 : -1]}
+        index = torch.arange(count, device=rows.device)[:, None] + torch.arange(updates, device=rows.device)
+        windows = rows[:, index]  # (B, U, updates, 2 d)
+        k, v = (self._heads(x).transpose(2, 3) for x in windows.chunk(2, dim=3))  # (B, U, H, updates, dh)
+        q = self._heads(query).transpose(1, 2)[:, None]  # (B, 1, H, C, dh)
+        scores = (q * q.shape[-1] ** -0.5) @ k.transpose(3, 4) + self.age[:, None]  # (B, U, H, C, updates)
+        unheard = (heard[:, index] - 1) * 1e4  # (B, U, updates)
+        attention = (scores + unheard[:, :, None, None]).softmax(dim=-1)
+        return (attention @ v).transpose(2, 3).flatten(3), after  # (B, U, C, d)
+
+    def smoothed(self, x: Tensor, before: Tensor) -> Tensor:
+        """y_t = alpha x_t + (1 - alpha) y_(t-1) of a block in closed form: (B, N, C) after y = before, (B, C)."""
+        alpha = self.alpha()
+        step = torch.arange(x.shape[1], device=x.device, dtype=x.dtype)
+        decay = torch.log1p(-alpha)  # (C,)
+        age = step[:, None] - step[None, :]  # (N, N)
+        kernel = torch.exp(age.clamp(min=0) * decay[:, None, None]) * alpha[:, None, None]  # (C, N, N)
+        kernel = kernel * (age >= 0).to(x.dtype)
+        carried = before[:, None] * torch.exp((step[:, None] + 1) * decay)  # (B, N, C)
+        return (kernel @ x.permute(2, 1, 0)).permute(2, 1, 0) + carried
+
+    def forward(
+        self, mel: Tensor, emotion: Tensor, slot: Tensor, style: Tensor, delay: Tensor, state: State
+    ) -> tuple[Tensor, State]:
+        """Curves of N ticks.
+
+        Args:
+            mel: (B, N, 2, 80) level-normalised log-mel rows of each tick.
+            emotion: (B, U, 264) functionals; row 0 is the update held from the call before (or the first one).
+            slot: (B, N) int64, the row of `emotion` that each tick holds.
+            style: (B,) int64. delay: (B,) int64, ticks.
+            state: from `start` or from the call before.
+        Returns:
+            (B, N, 52) weights in [0, 1] of ticks n - delay, and the state after.
+        """
+        query = self.queries + self.style[style] + self.delay(delay)[:, None]  # (B, C, d)
+        looked = self.query(query)  # (B, C, d): Q, used on both streams
+        key, value, after = self.mel(mel, delay, state)  # (B*80, N, d)
+        a_mel = rms(self.attend_mel(looked, key, value))  # (B, N, C, d)
+        a_emo, heard = self.attend_emotion(looked, emotion, state)  # (B, U, C, d)
+        pick = slot[:, :, None, None].expand(-1, -1, a_emo.shape[2], a_emo.shape[3])
+        a_emo = rms(a_emo).gather(1, pick)  # (B, N, C, d)
+        w = self.stream_weights()  # (C, 2)
+        x = query[:, None] + self.fuse(w[:, 0:1] * a_mel + w[:, 1:2] * a_emo)  # (B, N, C, d)
+        pasts = []
+        for index, block in enumerate(self.temporal):
+            x, past = block(x, state.temporal[:, index])
+            pasts.append(past)
+        raw = ((self.norm(x) * self.out).sum(dim=3) + self.out_bias).sigmoid()  # (B, N, C)
+        # the closed form costs N^2: a long training sequence goes through it in blocks (an exported one is short)
+        blocks = raw.split(SMOOTHING_BLOCK, dim=1) if isinstance(raw.shape[1], int) else (raw,)
+        last = state.started * state.smooth + (1 - state.started) * raw[:, 0]  # the first tick starts at its own x
+        smooth = []
+        for part in blocks:
+            smooth.append(self.smoothed(part, last))
+            last = smooth[-1][:, -1]
+        weights = torch.cat(smooth, dim=1)
+        return weights, State(
+            history=after["history"],
+            detail=after["detail"],
+            front=after.get("front", state.front),
+            temporal=torch.stack(pasts, dim=1) if pasts else state.temporal,
+            emotion=heard["emotion"],
+            heard=heard["heard"],
+            smooth=last,
+            started=torch.ones_like(state.started),
+        )

@@ -1,0 +1,140 @@
+"""Sound in, frames out, as it comes.
+
+One promise: any chunking of the same sound gives the same frames, and `animate` is nothing but this stream.
+
+    stream = Stream(engine, fps=Fraction(60), delay=2, style=0)
+    frames = stream.feed(samples)      # (S,) at 16 kHz -> (n, 52), as soon as they are due
+    frames = stream.finish()           # the rest; then `reset()` begins a new clip
+
+The network ticks at 60 Hz. A frame at k/fps lies on a tick (30, 60 fps) or between two (others: interpolated).
+"""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from duomorph import arkit
+from duomorph.clock import TICK_RATE, end_sample, frame_count
+from duomorph.egemaps import FUNCTIONAL_NAMES
+from duomorph.emotion import EmotionTrack
+from duomorph.errors import AudioError
+from duomorph.mel import MelStream
+from duomorph.model.config import UPDATE_TICKS
+from duomorph.model.engine import Engine
+
+Float32 = NDArray[np.float32]
+
+BLOCK_TICKS: Final = 120  # most ticks in one call of the network: bounds memory, no result depends on it
+
+
+class Stream:
+    """One running voice. Streams share an engine; each keeps its own state."""
+
+    def __init__(self, engine: Engine, fps: Fraction, delay: int, style: int) -> None:
+        """`delay` in ticks of 1/60 s; `style` an index into the model's styles. `Face.stream` checks and fills these."""
+        self.fps, self.delay = fps, delay
+        self._engine, self._style = engine, style
+        self._mel = MelStream()
+        self._emotion = EmotionTrack(np.array(engine.provenance.neutral, dtype=np.float32))
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything: the next sample is the first of a new clip."""
+        self._mel.reset()
+        self._emotion.reset()
+        self._state = self._engine.start()
+        self._updates = np.zeros((0, 3 * len(FUNCTIONAL_NAMES)), dtype=np.float32)  # from the held one on
+        self._held = 0  # number of the update in row 0
+        self._ticks = 0  # given to the network so far
+        self._curves = np.zeros((0, arkit.COUNT), dtype=np.float32)  # ticks not yet all used
+        self._first = -self.delay  # the tick of row 0
+        self._samples = 0
+        self._frames = 0
+        self._open = True
+
+    @property
+    def lookahead_s(self) -> Fraction:
+        """How far past a frame's own time the network listens, exact: the delay, and for rates other than 30 and
+        60 the most that a frame waits for the tick after it."""
+        grid = Fraction(TICK_RATE) / self.fps
+        between = 1 - Fraction(1, grid.denominator) if grid.denominator > 1 else Fraction(0)
+        return (self.delay + between) / TICK_RATE
+
+    @property
+    def latency_s(self) -> float:
+        """Look-ahead plus the group delay of the learned smoothing (mean of the shapes), in seconds.
+
+        The feature filters add none: their windows end at the tick. The caller adds the length of his own input
+        blocks and the time of computing (`duomorph bench` prints the whole sum).
+        """
+        return float(self.lookahead_s) + float(np.mean(self._engine.provenance.smoothing_s))
+
+    def feed(self, samples: Float32) -> Float32:
+        """The frames that these samples complete.
+
+        Args:
+            samples: (S,) float32 in [-1, 1], 16 kHz mono; any length, 0 too.
+        Returns:
+            (n, 52) float32 in [0, 1].
+        Raises:
+            AudioError: another shape or type, values that are no numbers, or the stream is finished.
+        """
+        if not self._open:
+            raise AudioError("the stream is finished: got more samples, expected none; call reset() for a new clip")
+        if not (isinstance(samples, np.ndarray) and samples.ndim == 1 and samples.dtype == np.float32):
+            kind = f"{getattr(samples, 'dtype', type(samples).__name__)} of shape {getattr(samples, 'shape', '?')}"
+            raise AudioError(f"cannot feed {kind}: expected (S,) float32 at 16 kHz; see duomorph.audio.prepare")
+        if not np.isfinite(samples).all():
+            raise AudioError("cannot feed samples with NaN or infinity: expected numbers in [-1, 1]; repair the sound")
+        self._samples += len(samples)
+        return self._advance(samples, frame_count(self._samples, self.fps))
+
+    def finish(self) -> Float32:
+        """The frames still due, as if silence followed: (n, 52). In all there are exactly `frame_count` of them."""
+        if not self._open:
+            return np.zeros((0, arkit.COUNT), dtype=np.float32)
+        self._open = False
+        total = frame_count(self._samples, self.fps)
+        last = math.ceil((total - 1) * TICK_RATE / self.fps) + self.delay
+        silence = np.zeros(max(0, end_sample(last, TICK_RATE) - self._samples), dtype=np.float32)
+        return self._advance(silence, total)
+
+    def _advance(self, samples: Float32, limit: int) -> Float32:
+        """Feed everything downstream; give the frames that are complete, up to number `limit`."""
+        mel = self._mel.feed(samples)  # (n, 2, 80)
+        self._updates = np.concatenate([self._updates, self._emotion.feed(samples)])
+        pieces = [self._curves]
+        for begin in range(0, len(mel), BLOCK_TICKS):
+            block = mel[begin : begin + BLOCK_TICKS]
+            update = (self._ticks + np.arange(len(block))) // UPDATE_TICKS
+            rows = self._updates[: update[-1] - self._held + 1]
+            weights, self._state = self._engine.step(
+                block, rows, update - self._held, self._style, self.delay, self._state
+            )
+            pieces.append(weights)
+            self._ticks += len(block)
+            self._updates = self._updates[update[-1] - self._held :]
+            self._held = int(update[-1])
+        self._curves = np.concatenate(pieces)
+        return self._collect(limit)
+
+    def _collect(self, limit: int) -> Float32:
+        """Frames between the ticks at hand."""
+        ready = self._first + len(self._curves) - 1  # last tick known
+        upto = min(limit, math.floor(ready * self.fps / TICK_RATE) + 1) if ready >= 0 else 0
+        places = [k * Fraction(TICK_RATE) / self.fps for k in range(self._frames, upto)]
+        left = np.array([math.floor(place) for place in places], dtype=np.intp) - self._first
+        right = np.array([math.ceil(place) for place in places], dtype=np.intp) - self._first
+        share = np.array([float(place % 1) for place in places], dtype=np.float32)[:, None]
+        frames: Float32 = self._curves[left] * (1 - share) + self._curves[right] * share
+        self._frames = max(self._frames, upto)
+        keep = math.floor(self._frames * TICK_RATE / self.fps) - self._first
+        keep = min(max(keep, 0), len(self._curves))
+        self._curves = self._curves[keep:]
+        self._first += keep
+        return frames

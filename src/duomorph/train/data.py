@@ -1,0 +1,229 @@
+"""Sessions: takes chained into a minute of sound, their features computed once and kept on disk.
+
+One promise: a session's features are those that the live stream would compute, for the same code computes them.
+
+    sessions = build(load("grid_s1", "train"), rounds=3, seed=0, cache=Path("runs/cache"))
+    batch = Crops(sessions, config, rng).draw(8)
+
+Chaining gives 8.5 s of context and 20 s of emotion real speech to see; crops that begin with a session teach the
+cold start. The first round is the corpus as it is, the others change voice (speed), noise and the sound's colour.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import soxr
+from numpy.typing import NDArray
+
+from duomorph import arkit, audio, files
+from duomorph.clock import MAX_DELAY, ROWS_PER_TICK, SAMPLE_RATE, TICK_RATE
+from duomorph.corpus import Take, root
+from duomorph.emotion import EmotionTrack
+from duomorph.mel import MelConfig, log_mel
+from duomorph.model.config import UPDATE_TICKS, ModelConfig
+
+Float32 = NDArray[np.float32]
+
+SESSION_S: Final = 60
+VERSION: Final = 1  # raise when the features change: the cache is keyed by it
+
+
+@dataclass(frozen=True)
+class Session:
+    """N ticks of one style: features, and the curves where they are known."""
+
+    style: str
+    mel: NDArray[np.float16]  # (N, 2, 80)
+    emotion: Float32  # (U, 264)
+    curves: NDArray[np.float16]  # (N, 52) at the ticks' own times
+    known: NDArray[np.bool_]  # (N,) False where a take has no captured frame
+    captured: NDArray[np.bool_]  # (52,)
+
+    def __len__(self) -> int:
+        return len(self.mel)
+
+
+def _with_speed(take: Take, speed: float) -> tuple[Take, Float32]:
+    """The take played faster or slower: pitch, formants and tempo move together, and the curves with them."""
+    sound = soxr.resample(take.audio, SAMPLE_RATE * speed, SAMPLE_RATE).astype(np.float32)
+    times = np.arange(int(take.end_s / speed * TICK_RATE)) / TICK_RATE * speed
+    return replace(take, weights=take.curves_at(times), fps=Fraction(TICK_RATE)), sound
+
+
+def _coloured(sound: Float32, rng: np.random.Generator) -> Float32:
+    """A random smooth equaliser of up to 9 dB, as microphones and rooms have."""
+    points = rng.uniform(-9, 9, size=6)
+    spectrum = np.fft.rfft(sound)
+    place = np.linspace(0, len(points) - 1, len(spectrum))
+    gain = 10 ** (np.interp(place, np.arange(len(points)), points) / 20)
+    return np.fft.irfft(spectrum * gain, len(sound)).astype(np.float32)
+
+
+def _with_noise(sound: Float32, noise: Float32, snr_db: float) -> Float32:
+    loud = np.sqrt(np.mean(np.square(sound)) + 1e-12)
+    hiss = np.resize(noise, len(sound))
+    quiet = np.sqrt(np.mean(np.square(hiss)) + 1e-12)
+    return (sound + hiss * (loud / quiet * 10 ** (-snr_db / 20))).astype(np.float32)
+
+
+def _noises() -> list[Float32]:
+    return [audio.read(path) for path in sorted((root() / "noise").glob("*.opus"))]
+
+
+def _session(takes: list[Take], lengths: list[int], sound: Float32) -> Session:
+    """One session of takes whose audio, end to end and perhaps coloured, is `sound`; `lengths` in samples."""
+    mel = log_mel(sound, MelConfig()).astype(np.float16)
+    ticks = len(mel)
+    times = np.arange(ticks) / TICK_RATE
+    curves = np.zeros((ticks, arkit.COUNT), dtype=np.float16)
+    known = np.zeros(ticks, dtype=bool)
+    begin = 0
+    for take, length in zip(takes, lengths, strict=True):
+        start_s = begin / SAMPLE_RATE
+        begin += length
+        own = (times >= start_s) & (times < begin / SAMPLE_RATE)
+        local = times[own] - start_s
+        curves[own] = take.curves_at(local)
+        known[own] = local <= take.end_s
+    emotion = EmotionTrack().feed(sound)
+    return Session(takes[0].style, mel, emotion, curves, known, takes[0].captured)
+
+
+def _chains(takes: list[Take], rng: np.random.Generator) -> list[list[Take]]:
+    """Takes in random order, in groups of about `SESSION_S`; a long take is a session of its own."""
+    groups: list[list[Take]] = [[]]
+    length = 0.0
+    for index in rng.permutation(len(takes)):
+        take = takes[index]
+        seconds = len(take.audio) / SAMPLE_RATE
+        if groups[-1] and length + seconds > SESSION_S:
+            groups.append([])
+            length = 0.0
+        groups[-1].append(take)
+        length += seconds
+    return groups
+
+
+def _load_cached(path: Path) -> list[Session]:
+    with np.load(path) as stored:
+        count = int(stored["count"])
+        return [
+            Session(str(stored[f"style{i}"]), *(stored[f"{part}{i}"] for part in _PARTS)) for i in range(count)
+        ]
+
+
+_PARTS: Final = ("mel", "emotion", "curves", "known", "captured")
+
+
+def build(takes: list[Take], rounds: int, seed: int, cache: Path) -> list[Session]:
+    """Sessions of `takes`, `rounds` times over; round 0 is unchanged, later ones are augmented.
+
+    Features are cached under `cache`, keyed by takes, seed, round and feature version.
+    """
+    sessions: list[Session] = []
+    noises: list[Float32] = []
+    for turn in range(rounds):
+        names = json.dumps([VERSION, seed, turn, [(take.name, take.style) for take in takes]])
+        path = cache / f"sessions-{hashlib.sha256(names.encode()).hexdigest()[:16]}.npz"
+        if not path.exists():
+            rng = np.random.default_rng([seed, turn])
+            noises = noises or (_noises() if turn else [])
+            made = []
+            for group in _chains(takes, rng):
+                pieces = [(take, take.audio) for take in group]
+                if turn:
+                    pieces = [_with_speed(take, float(rng.uniform(0.85, 1.2))) for take in group]
+                sound = np.concatenate([piece for _, piece in pieces])
+                if turn:
+                    sound = _coloured(sound, rng)
+                    if rng.random() < 0.7:
+                        sound = _with_noise(sound, noises[rng.integers(len(noises))], float(rng.uniform(5, 35)))
+                made.append(_session([take for take, _ in pieces], [len(piece) for _, piece in pieces], sound))
+            arrays = {f"{part}{i}": getattr(s, part) for i, s in enumerate(made) for part in _PARTS}
+            styles = {f"style{i}": np.array(s.style) for i, s in enumerate(made)}
+            cache.mkdir(parents=True, exist_ok=True)
+            with files.atomic(path) as temporary:
+                np.savez(temporary, count=np.array(len(made)), **styles, **arrays)
+        sessions += _load_cached(path)
+    return sessions
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Arrays of B crops of N ticks, named as `Network.forward` names them, and the truth."""
+
+    mel: Float32  # (B, N, 2, 80)
+    emotion: Float32  # (B, U, 264)
+    slot: NDArray[np.int64]  # (B, N)
+    style: NDArray[np.int64]  # (B,)
+    delay: NDArray[np.int64]  # (B,)
+    past: Float32  # (B, context, 2, 80) the mel before the crop
+    truth: Float32  # (B, N, 52) curves of ticks n - delay
+    mask: Float32  # (B, N, 52) 1 where the truth is known and the convolutions are warm
+
+
+class Crops:
+    """Draws random crops of sessions; a third begin where the session begins, the cold start."""
+
+    def __init__(
+        self, sessions: list[Session], config: ModelConfig, rng: np.random.Generator, ticks: int = 480
+    ) -> None:
+        self.sessions, self.config, self.rng = sessions, config, rng
+        self.warm = config.warm_up_ticks
+        self.ticks = ticks + self.warm
+        lengths = np.array([len(session) for session in sessions], dtype=float)
+        styles = np.array([session.style for session in sessions])
+        for style in set(styles):  # a small corpus is drawn more often than its share, by the square root
+            own = styles == style
+            lengths[own] /= np.sqrt(lengths[own].sum())
+        self._chance = lengths / lengths.sum()
+
+    def draw(self, count: int) -> Batch:
+        crops = [self._crop() for _ in range(count)]
+        return Batch(*(np.stack(parts) for parts in zip(*crops, strict=True)))
+
+    def _crop(self) -> tuple[NDArray[np.generic], ...]:
+        session = self.sessions[self.rng.choice(len(self.sessions), p=self._chance)]
+        delay = int(self.rng.integers(MAX_DELAY + 1))
+        cold = self.rng.random() < 1 / 3 or len(session) <= self.ticks
+        begin = 0 if cold else int(self.rng.integers(1, len(session) - self.ticks + 1))
+        return crop(session, self.config, begin, self.ticks, delay)
+
+
+def crop(
+    session: Session, config: ModelConfig, begin: int, ticks: int, delay: int
+) -> tuple[NDArray[np.generic], ...]:
+    """The fields of `Batch` for `ticks` ticks of a session from tick `begin` on."""
+    silence = -MelConfig().depth
+    padded = np.full((ticks, ROWS_PER_TICK, config.bands), silence, dtype=np.float32)
+    mel = session.mel[begin : begin + ticks]
+    padded[: len(mel)] = mel
+    past = np.full((config.context_ticks, ROWS_PER_TICK, config.bands), silence, dtype=np.float32)
+    before = session.mel[max(0, begin - config.context_ticks) : begin]
+    past[config.context_ticks - len(before) :] = before
+    first = max(0, begin // UPDATE_TICKS - config.updates + 1)
+    update = (begin + np.arange(ticks)) // UPDATE_TICKS
+    rows = first + np.arange(config.updates + ticks // UPDATE_TICKS + 1)
+    emotion = session.emotion[np.minimum(rows, len(session.emotion) - 1)]
+    slot = np.minimum(update, len(session.emotion) - 1) - first
+    source = begin + np.arange(ticks) - delay  # the tick whose curves are due
+    inside = (source >= 0) & (source < len(session))
+    source = np.clip(source, 0, len(session) - 1)
+    due = inside & session.known[source]
+    if begin:
+        due[: config.warm_up_ticks] = False
+    mask = (due[:, None] & session.captured[None]).astype(np.float32)
+    style = config.styles.index(session.style)
+    return (
+        padded, emotion, slot, np.int64(style), np.int64(delay), past,
+        session.curves[source].astype(np.float32), mask,
+    )  # type: ignore[return-value]  # fmt: skip
+
+
