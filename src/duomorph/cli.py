@@ -19,7 +19,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final, NoReturn, TypeAlias
+from typing import Any, Final, NoReturn, TypeAlias
 
 from duomorph.errors import DuomorphError, MissingExtra, SettingError
 
@@ -83,7 +83,9 @@ def add_animate(verbs: Verbs) -> None:
     verb.add_argument("-o", "--output", metavar="OUT", required=True, help="file (.csv, .jsonl, .npz) or folder")
     verb.add_argument("--format", choices=SUFFIXES, help="of files in a folder (default csv)")
     verb.add_argument("--fps", default="30", help="frames a second, 24 to 120; 29.97 and 30000/1001 too (default 30)")
-    _add_face(verb)
+    verb.add_argument("--style", metavar="NAME", help="whose way of speaking; see duomorph info")
+    _add_delay(verb)
+    _add_model(verb)
     verb.add_argument("--plot", action="store_true", help="draw a PNG beside each result")
     verb.set_defaults(run=_animate)
 
@@ -115,7 +117,7 @@ def _animate(arguments: argparse.Namespace) -> int:
 def add_info(verbs: Verbs) -> None:
     """What the model is."""
     verb = verbs.add_parser("info", help="what the model is: sizes, styles, training data, licence", allow_abbrev=False)
-    verb.add_argument("--model", metavar="FILE", help="another model than the one that came along")
+    _add_model(verb)
     verb.add_argument("--json", action="store_true", help="as JSON")
     verb.set_defaults(run=_info)
 
@@ -158,37 +160,47 @@ def _egemaps(arguments: argparse.Namespace) -> int:
 def add_evaluate(verbs: Verbs) -> None:
     """How good the curves are."""
     verb = verbs.add_parser("evaluate", help="measure the curves on held-out recordings", allow_abbrev=False)
-    _add_face(verb)
-    _add_corpus(verb)
-    verb.add_argument("-o", "--output", metavar="OUT", help="also write the numbers as JSON")
+    verb.add_argument("corpora", metavar="CORPUS", nargs="*", default=["grid_s1", "facegood"], help="default: all")
+    verb.add_argument("--fps", nargs="+", default=["30", "60"], help="frame rates (default 30 60)")
+    _add_delay(verb)
+    _add_model(verb)
+    _add_json(verb)
     verb.set_defaults(run=_evaluate)
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
-    from duomorph import evaluate
+    from duomorph import clock, evaluate, load
 
-    return evaluate.main(arguments)
+    rates = [float(clock.frame_rate(fps)) for fps in arguments.fps]
+    clock.delay_ticks(arguments.delay_ms)
+    _check_json(arguments)
+    result = evaluate.summary(load(arguments.model), arguments.corpora, rates, arguments.delay_ms)
+    print(evaluate.table(result))
+    return _save_json(arguments, result)
 
 
 def add_bench(verbs: Verbs) -> None:
     """How fast the pipeline is."""
     verb = verbs.add_parser("bench", help="measure speed, memory and latency", allow_abbrev=False)
-    _add_face(verb)
-    verb.add_argument("--seconds", type=float, default=60.0, help="of speech (default 60)")
-    verb.add_argument("-o", "--output", metavar="OUT", help="also write the numbers as JSON")
+    verb.add_argument("--sound", metavar="FILE", type=Path, help="speech to use (default: the sample that came along)")
+    verb.add_argument("--seconds", type=float, default=60.0, help="of speech, repeated as needed (default 60)")
+    _add_model(verb)
+    _add_json(verb)
     verb.set_defaults(run=_bench)
 
 
 def _bench(arguments: argparse.Namespace) -> int:
     from duomorph import bench
 
-    return bench.main(arguments)
+    if not 5 <= arguments.seconds <= 3600:
+        raise SettingError(f"got --seconds {arguments.seconds:g}: expected 5 to 3600; try 60")
+    _check_json(arguments)
+    return _save_json(arguments, bench.main(arguments.model, arguments.seconds, arguments.sound))
 
 
 def add_train(verbs: Verbs) -> None:
     """Learn weights."""
     verb = verbs.add_parser("train", help="train a model (needs duomorph[train])", allow_abbrev=False)
-    _add_corpus(verb)
     verb.add_argument("-o", "--output", metavar="FOLDER", required=True, help="run folder: checkpoints and log")
     verb.add_argument("--resume", action="store_true", help="go on from the folder's last checkpoint")
     verb.set_defaults(run=_train)
@@ -216,14 +228,33 @@ def _export(arguments: argparse.Namespace) -> int:
     return export.main(arguments)
 
 
-def _add_face(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("--style", metavar="NAME", help="whose way of speaking; see duomorph info")
+def _add_delay(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--delay-ms", type=float, default=100.0, metavar="MS", help="0 to 200, more is better (100)")
+
+
+def _add_model(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--model", metavar="FILE", help="another model than the one that came along")
 
 
-def _add_corpus(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("--corpus", metavar="FOLDER", type=Path, help="training data (default $DUOMORPH_CORPUS)")
+def _add_json(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--json", metavar="OUT", help="also write the numbers to a JSON file")
+
+
+def _check_json(arguments: argparse.Namespace) -> None:
+    from duomorph import files
+
+    if arguments.json:
+        files.writable(arguments.json)  # before the slow part
+
+
+def _save_json(arguments: argparse.Namespace, result: dict[str, Any]) -> int:
+    import json
+
+    from duomorph import files
+
+    if arguments.json:
+        files.write(arguments.json, (json.dumps(result, indent=2) + "\n").encode())
+    return 0
 
 
 def _need(module: str, extra: str) -> None:
