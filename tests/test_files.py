@@ -26,7 +26,10 @@ def test_writes_and_replaces(tmp_path: Path) -> None:
 def test_new_files_are_as_readable_as_any(tmp_path: Path) -> None:
     files.write(tmp_path / "ours", b"")
     (tmp_path / "any").touch()
-    assert (tmp_path / "ours").stat().st_mode == (tmp_path / "any").stat().st_mode
+    with files.atomic(tmp_path / "swapped") as temporary:
+        temporary.unlink()
+        temporary.touch(mode=0o600)
+    assert len({path.stat().st_mode for path in tmp_path.iterdir()}) == 1
 
 
 @pytest.mark.parametrize("problem", [ValueError, KeyboardInterrupt, SystemExit, OSError])

@@ -38,7 +38,9 @@ def atomic(path: str | Path) -> Iterator[Path]:
     temporary = target.with_name(f".{target.stem[:64]}.{os.urandom(6).hex()}.part{target.suffix}")
     try:
         temporary.touch(mode=0o666, exist_ok=False)  # less the umask, as any new file
+        mode = temporary.stat().st_mode
         yield temporary
+        temporary.chmod(mode)  # some libraries put a private file in its place
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         os.replace(temporary, target)

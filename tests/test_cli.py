@@ -1,0 +1,213 @@
+"""The command line: where results go, what is printed, one sentence for every mistake before work begins."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+import duomorph
+from duomorph import audio, formats
+from duomorph.cli import main
+from duomorph.clip import Clip
+from duomorph.clock import frame_count
+
+
+class StillFace:
+    """Stands for a model: reads the sound as the real one does, and keeps the face still."""
+
+    styles = ("grid", "facegood")
+
+    def __init__(self) -> None:
+        self.calls: list[dict[str, object]] = []
+
+    def animate(self, sound: Path, *, fps: Fraction, delay_ms: float, style: str | None) -> Clip:
+        self.calls.append({"sound": sound.name, "fps": fps, "delay_ms": delay_ms, "style": style})
+        samples = audio.read(sound)
+        return Clip(np.full((frame_count(len(samples), fps), 52), 0.25, np.float32), fps)
+
+
+@pytest.fixture
+def face(monkeypatch: pytest.MonkeyPatch) -> StillFace:
+    face = StillFace()
+    monkeypatch.setattr(duomorph, "load", lambda path=None: face)
+    return face
+
+
+@pytest.fixture
+def sounds(tmp_path: Path) -> Path:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in ("a.wav", "b.flac"):
+        soundfile.write(folder / name, np.zeros(16000), 16000)
+    return folder
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
+    """Run what must fail; the one sentence."""
+    assert main([str(argument) for argument in arguments]) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("duomorph: ")
+    assert said.err.count("\n") == 1
+    return said.err
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "npz"])
+def test_one_file(face: StillFace, sounds: Path, tmp_path: Path, suffix: str) -> None:
+    out = tmp_path / f"out.{suffix}"
+    assert main(["animate", str(sounds / "a.wav"), "-o", str(out)]) == 0
+    clip = formats.read(out)
+    assert (len(clip), clip.fps) == (30, 30)
+    assert face.calls == [{"sound": "a.wav", "fps": 30, "delay_ms": 100.0, "style": None}]
+
+
+def test_settings_arrive(face: StillFace, sounds: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["animate", str(sounds / "a.wav"), "-o", str(tmp_path / "o.csv"), "--fps", "29.97", "--style", "facegood"]
+    assert main([*command, "--delay-ms", "33"]) == 0
+    assert face.calls == [{"sound": "a.wav", "fps": Fraction(30000, 1001), "delay_ms": 33.0, "style": "facegood"}]
+    said = capsys.readouterr()
+    assert said.out == f"{tmp_path / 'o.csv'}  30 frames at 29.97 fps\n"
+    assert said.err == ""  # no progress where nobody watches
+
+
+@pytest.mark.parametrize(
+    ("out", "is_there", "expected"),
+    [("out", True, "a.csv"), ("out/", False, "a.csv"), ("deep/er/", False, "a.csv"), ("a.b.csv", False, None)],
+)
+def test_one_input_to_file_or_folder(
+    face: StillFace, sounds: Path, tmp_path: Path, out: str, is_there: bool, expected: str | None
+) -> None:
+    if is_there:
+        (tmp_path / out).mkdir()
+    assert main(["animate", str(sounds / "a.wav"), "-o", f"{tmp_path}/{out}"]) == 0
+    assert (tmp_path / out / expected if expected else tmp_path / out).is_file()
+
+
+def test_many_inputs_with_pictures(face: StillFace, sounds: Path, tmp_path: Path) -> None:
+    command = ["animate", str(sounds / "a.wav"), str(sounds / "b.flac"), "-o", str(tmp_path / "out"), "--plot"]
+    assert main([*command, "--format", "npz", "--fps", "60"]) == 0
+    assert names(tmp_path / "out") == ["a.npz", "a.png", "b.npz", "b.png"]
+
+
+def test_a_batch_goes_on(
+    face: StillFace, sounds: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (sounds / "bad.wav").write_text("a letter")
+    inputs = [sounds / "bad.wav", sounds / "a.wav", sounds / "missing.wav", sounds / "b.flac"]
+    assert main(["animate", *map(str, inputs), "-o", str(tmp_path / "out")]) == 1
+    assert names(tmp_path / "out") == ["a.csv", "b.csv"]
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 3
+    assert "bad.wav" in lines[0]
+    assert "missing.wav" in lines[1]
+    assert lines[2] == "duomorph: 2 of 4 files failed"
+
+
+def test_same_stems_are_refused_before_work(
+    face: StillFace, sounds: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (sounds / "more").mkdir()
+    soundfile.write(sounds / "more" / "A.flac", np.zeros(16000), 16000)
+    said = refused(capsys, "animate", sounds / "a.wav", sounds / "more" / "A.flac", "-o", tmp_path / "out")
+    assert "would both become" in said
+    assert not face.calls
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_input_is_never_overwritten(
+    face: StillFace, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sound = tmp_path / "talk.csv"  # a wav with a strange name
+    soundfile.write(sound, np.zeros(16000), 16000, format="WAV")
+    before = sound.read_bytes()
+    assert "destroy an input" in refused(capsys, "animate", sound, "-o", tmp_path / "talk.csv")
+    assert "destroy an input" in refused(capsys, "animate", sound, "-o", tmp_path)
+    assert sound.read_bytes() == before
+
+
+def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in (["--help"], ["animate", "--help"], ["bench", "--help"]):
+        with pytest.raises(SystemExit) as stopped:
+            main(arguments)
+        assert stopped.value.code == 0
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.endswith(f"duomorph {duomorph.__version__}\n")
+
+
+def test_ctrl_c_leaves_nothing(
+    face: StillFace, sounds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("os.replace", stop)
+    (tmp_path / "out").mkdir()
+    assert main(["animate", str(sounds / "a.wav"), "-o", str(tmp_path / "out")]) == 130
+    assert capsys.readouterr().err == "duomorph: stopped\n"
+    assert names(tmp_path / "out") == []
+
+
+def test_progress_is_for_terminals(
+    face: StillFace, sounds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    assert main(["animate", str(sounds / "a.wav"), str(sounds / "b.flac"), "-o", str(tmp_path / "out")]) == 0
+    assert "2/2 b.flac" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("flags", "columns"), [([], 88), (["--lld"], 26)])
+def test_egemaps(sample: Path, tmp_path: Path, flags: list[str], columns: int) -> None:
+    out = tmp_path / "features.csv"
+    assert main(["egemaps", str(sample), "-o", str(out), *flags]) == 0
+    header, *rows = [line.split(",") for line in out.read_text().splitlines()]
+    assert len(header) == columns
+    assert np.isfinite([[float(cell) for cell in row] for row in rows]).all()
+    assert len(rows) == 1 if not flags else len(rows) > 800
+    if flags:
+        assert [row[0] for row in rows[:3]] == ["0.00", "0.01", "0.02"]
+
+
+@pytest.mark.parametrize("module", ["matplotlib", "torch"])
+def test_missing_extras_are_named(
+    module: str,
+    face: StillFace,
+    sounds: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    import importlib.util
+
+    find: Callable[[str], object] = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == module else find(name))
+    if module == "torch":
+        assert "duomorph[train]" in refused(capsys, "train", "-o", tmp_path / "run")
+    else:
+        said = refused(capsys, "animate", sounds / "a.wav", "-o", tmp_path / "o.csv", "--plot")
+        assert "duomorph[plot]" in said
+    assert names(tmp_path) == ["in"]
+
+
+def test_info(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["rates"]["30"]["d_mel"] == 20_720
+    assert facts["rates"]["30"]["ratio"] == 80.9
+    assert facts["rates"]["60"]["ratio"] == 160.9
+    assert facts["mmac_per_tick"] <= 6
+    assert main(["info"]) == 0
+    said = capsys.readouterr().out
+    assert "20,720" in said
+    assert "80.9" in said
+    for style in facts["styles"]:
+        assert style in said
