@@ -201,16 +201,21 @@ def _bench(arguments: argparse.Namespace) -> int:
 def add_train(verbs: Verbs) -> None:
     """Learn weights."""
     verb = verbs.add_parser("train", help="train a model (needs duomorph[train])", allow_abbrev=False)
-    verb.add_argument("-o", "--output", metavar="FOLDER", required=True, help="run folder: checkpoints and log")
+    verb.add_argument("-o", "--output", metavar="FOLDER", type=Path, required=True, help="run folder: checkpoint, log")
+    verb.add_argument("--epochs", type=int, help="default: as the model that came along")
+    verb.add_argument("--seed", type=int, default=0, help="default 0")
     verb.add_argument("--resume", action="store_true", help="go on from the folder's last checkpoint")
     verb.set_defaults(run=_train)
 
 
 def _train(arguments: argparse.Namespace) -> int:
     _need("torch", "train")
-    from duomorph import train
+    from duomorph.model.config import ModelConfig
+    from duomorph.train.loop import TrainConfig, train
 
-    return train.main(arguments)
+    config = TrainConfig(epochs=arguments.epochs or TrainConfig.epochs, seed=arguments.seed)
+    print(train(config, ModelConfig(), arguments.output, arguments.resume))
+    return 0
 
 
 def add_export(verbs: Verbs) -> None:
@@ -223,9 +228,13 @@ def add_export(verbs: Verbs) -> None:
 
 def _export(arguments: argparse.Namespace) -> int:
     _need("torch", "train")
-    from duomorph.model import export
+    from duomorph import files
+    from duomorph.train.publish import publish
 
-    return export.main(arguments)
+    target = files.folder(arguments.output) / "duomorph.onnx"
+    publish(arguments.checkpoint, target)
+    print(target)
+    return 0
 
 
 def _add_delay(verb: argparse.ArgumentParser) -> None:
