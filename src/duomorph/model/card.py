@@ -37,7 +37,7 @@ class Provenance:
 
     licence: str
     trained: str  # ISO date
-    steps: int
+    epochs: int
     sources: tuple[TrainingSource, ...]
     neutral: tuple[float, ...]
     default_style: str

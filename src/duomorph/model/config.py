@@ -48,7 +48,7 @@ class ModelConfig:
     tau: float = 0.5  # temperature of the softmax over the two streams
     # temporal layer
     temporal: int = 1  # blocks; 0 leaves it out
-    temporal_taps: int = 7
+    temporal_taps: int = 5  # 1/30 s apart
     smoothing_s: float = 0.008  # start of the learned time constant of y = a x + (1 - a) y
     dropout: float = 0.1
 
@@ -91,7 +91,7 @@ class ModelConfig:
     def warm_up_ticks(self) -> int:
         """Ticks after which the convolutions' zero start is forgotten."""
         front = (self.front_taps - 1) * sum(self.front_dilations) if self.front else 0
-        return front + (self.temporal_taps - 1) * self.temporal
+        return front + 2 * (self.temporal_taps - 1) * self.temporal
 
     def macs_per_tick(self) -> dict[str, int]:
         """Multiply-adds of one live tick (a call with one tick and the held emotion update), part by part."""

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from duomorph import files
 from duomorph.errors import ModelError
 from duomorph.model.card import KIND, Provenance, read_metadata
+from duomorph.model.config import ModelConfig
 from duomorph.model.network import STATE_NAMES, Network, State
 
 INPUTS = ("mel", "emotion", "slot", "style", "delay")

@@ -4,7 +4,7 @@ One promise: it is causal, and its state goes in and comes out, so that any chun
 
     weights, state = network(mel, emotion, slot, style, delay, network.start(batch))
 
-B sequences, N ticks, U emotion updates, C = 52 shapes, d the width. After the audio of tick n the network gives the
+B sequences, N ticks, M of them computed (all, or every second), U emotion updates, C = 52 shapes, d the width. After the audio of tick n the network gives the
 curves of tick n - delay. Read it from the bottom: `Network.forward` is the story.
 """
 
@@ -22,6 +22,7 @@ from duomorph.model.config import ModelConfig
 
 MEL_SILENCE, MEL_SCALE = -10.0, 5.0  # level-normalised log-mel, nepers: silence becomes 0, speech about 1 to 3
 SMOOTHING_BLOCK = 64  # ticks
+TAP_TICKS = 2  # between the taps of the temporal layer
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class State:
     history: Tensor  # (B, context - 1, 80) mel ticks
     detail: Tensor  # (B, detail rows / 2 - 1, 2, 80) mel rows, tick by tick
     front: Tensor  # (B, front, sum of the blocks' pasts), blocks side by side
-    temporal: Tensor  # (B, blocks, taps - 1, C, d)
+    temporal: Tensor  # (B, blocks, (taps - 1) * ticks between taps, C, d)
     emotion: Tensor  # (B, updates - 1, 2 d) keys and values before the held update
     heard: Tensor  # (B, updates - 1) 1 where that update exists
     smooth: Tensor  # (B, C) last output
@@ -83,8 +84,10 @@ class MelEncoder(nn.Module):
         self.norm = nn.LayerNorm(config.d)
         self.key_value = nn.Linear(config.d, 2 * config.d)
 
-    def forward(self, mel: Tensor, delay: Tensor, state: State) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        """(B, N, 2, 80) -> K, V (B*80, N, d) and the parts of the state that changed."""
+    def forward(
+        self, mel: Tensor, delay: Tensor, state: State, stride: int
+    ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """(B, N, 2, 80) -> K, V (B*80, M, d) of every `stride`-th tick, and the parts of the state that changed."""
         c = self.config
         batch, ticks = mel.shape[0], mel.shape[1]
         mel = (mel - MEL_SILENCE) / MEL_SCALE
@@ -93,28 +96,29 @@ class MelEncoder(nn.Module):
         past = state.detail.shape[1]
         after = {"history": history[:, ticks:], "detail": rows[:, ticks:]}
         detail = torch.cat([rows[:, tick : tick + ticks] for tick in range(past + 1)], dim=2)  # (B, N, detail, 80)
-        parts = [detail.transpose(2, 3)]
+        parts = [detail[:, ::stride].transpose(2, 3)]
         if c.history == "boxes":
-            parts.append(self._boxes(history))
+            parts.append(self._boxes(history, stride))
         if c.front:
             x, after["front"] = self._front(mel, delay, state.front)
-            parts.append(self.to_bands(x).view(batch, ticks, c.bands, c.band_channels))
-        token = self.token(torch.cat(parts, dim=3)) + self.band  # (B, N, 80, d)
+            parts.append(self.to_bands(x[:, ::stride]).unflatten(2, (c.bands, c.band_channels)))
+        token = self.token(torch.cat(parts, dim=3)) + self.band  # (B, M, 80, d)
         if c.history == "taps":
             flat = history.transpose(1, 2).reshape(batch * c.bands, 1, -1)  # (B*80, 1, context - 1 + N)
-            token = token + self.taps(flat).view(batch, c.bands, c.d, ticks).permute(0, 3, 1, 2)
-        token = F.gelu(self.norm(token)).transpose(1, 2).reshape(batch * c.bands, ticks, c.d)  # (B*80, N, d)
-        key, value = self.key_value(token).chunk(2, dim=2)  # (B*80, N, d) each
+            taps = F.conv1d(flat, self.taps.weight, stride=stride)  # (B*80, d, M)
+            token = token + taps.unflatten(0, (batch, c.bands)).permute(0, 3, 1, 2)
+        token = F.gelu(self.norm(token)).transpose(1, 2).flatten(0, 1)  # (B*80, M, d)
+        key, value = self.key_value(token).chunk(2, dim=2)  # (B*80, M, d) each
         return key, value, after
 
-    def _boxes(self, history: Tensor) -> Tensor:
-        """Means over [0, 1), [1, 2), [2, 4), ... ticks back: (B, context - 1 + N, 80) -> (B, N, 80, boxes)."""
+    def _boxes(self, history: Tensor, stride: int) -> Tensor:
+        """Means over [0, 1), [1, 2), [2, 4), ... ticks back: (B, context - 1 + N, 80) -> (B, M, 80, boxes)."""
         full = self.config.context_ticks
         past = history.transpose(1, 2)  # (B, 80, context - 1 + N)
-        boxes = [past[:, :, full - 1 :]]
+        boxes = [past[:, :, full - 1 :: stride]]
         for octave in range(self.config.boxes - 1):
             width = 2**octave
-            boxes.append(F.avg_pool1d(past[:, :, full - 2 * width : -width], width, stride=1))
+            boxes.append(F.avg_pool1d(past[:, :, full - 2 * width : -width], width, stride))
         return torch.stack(boxes, dim=3).transpose(1, 2)
 
     def _front(self, mel: Tensor, delay: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
@@ -151,7 +155,10 @@ class EmotionEncoder(nn.Module):
 
 
 class TemporalBlock(nn.Module):
-    """Lets the ticks of one shape see each other; shapes do not mix, so each keeps its own two streams."""
+    """Lets the ticks of one shape see each other; shapes do not mix, so each keeps its own two streams.
+
+    Its taps stand 1/30 s apart, so that every second tick can be computed without the others.
+    """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -162,10 +169,10 @@ class TemporalBlock(nn.Module):
         self.drop = nn.Dropout(config.dropout)
         nn.init.normal_(self.narrow.weight, std=0.02)
 
-    def forward(self, x: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
-        y = torch.cat([past, self.norm(x)], dim=1)  # (B, N, C, d) -> (B, taps - 1 + N, C, d)
-        ticks, taps = x.shape[1], self.taps.shape[0]
-        z = sum(y[:, tap : tap + ticks] * self.taps[tap] for tap in range(taps))  # (B, N, C, d)
+    def forward(self, x: Tensor, past: Tensor, stride: int) -> tuple[Tensor, Tensor]:
+        y = torch.cat([past, self.norm(x)], dim=1)  # (B, M, C, d) -> (B, past + M, C, d)
+        ticks, apart = x.shape[1], TAP_TICKS // stride
+        z = sum(y[:, tap * apart :][:, :ticks] * weight for tap, weight in enumerate(self.taps))  # (B, M, C, d)
         return x + self.drop(self.narrow(F.gelu(self.widen(z)))), y[:, ticks:]
 
 
@@ -203,11 +210,15 @@ class Network(nn.Module):
         """[w_mel, w_emo] of each shape, (C, 2): softmax over the two streams at temperature tau."""
         return (self.streams / self.config.tau).softmax(dim=1)
 
-    def alpha(self) -> Tensor:
-        """Smoothing of each shape a tick, (C,): 1 - exp(-1 / (60 tau_s))."""
-        return 1 - torch.exp(-1 / (TICK_RATE * self.log_smoothing_s.exp()))
+    def decay(self, stride: int = 1) -> Tensor:
+        """ln(1 - alpha) of each shape, (C,): -1 / (fps tau_s) at fps = 60 / stride, tau_s learned."""
+        return -stride / (TICK_RATE * self.log_smoothing_s.exp())
 
-    def start(self, batch: int) -> State:
+    def alpha(self, stride: int = 1) -> Tensor:
+        """Smoothing of each shape, (C,): alpha = 1 - exp(-1 / (fps tau_s))."""
+        return -torch.expm1(self.decay(stride))
+
+    def start(self, batch: int, stride: int = 1) -> State:
         """The state before the first sample: all zeros, for silence is zero."""
         c = self.config
         front_past = sum(block.past for block in self.mel.front) if c.front else 0
@@ -215,7 +226,7 @@ class Network(nn.Module):
             "history": (c.context_ticks - 1, c.bands),
             "detail": (c.detail_rows // ROWS_PER_TICK - 1, ROWS_PER_TICK, c.bands),
             "front": (c.front, front_past),
-            "temporal": (c.temporal, c.temporal_taps - 1, arkit.COUNT, c.d),
+            "temporal": (c.temporal, (c.temporal_taps - 1) * TAP_TICKS // stride, arkit.COUNT, c.d),
             "emotion": (c.updates - 1, 2 * c.d),
             "heard": (c.updates - 1,),
             "smooth": (arkit.COUNT,),
@@ -257,21 +268,26 @@ class Network(nn.Module):
         attention = (scores + unheard[:, :, None, None]).softmax(dim=-1)
         return (attention @ v).transpose(2, 3).flatten(3), after  # (B, U, C, d)
 
-    def smoothed(self, x: Tensor, before: Tensor) -> Tensor:
+    def smoothed(self, x: Tensor, before: Tensor, decay: Tensor) -> Tensor:
         """y_t = alpha x_t + (1 - alpha) y_(t-1) of a block in closed form: (B, N, C) after y = before, (B, C)."""
-        alpha = self.alpha()
         step = torch.arange(x.shape[1], device=x.device, dtype=x.dtype)
-        decay = torch.log1p(-alpha)  # (C,)
         age = step[:, None] - step[None, :]  # (N, N)
-        kernel = torch.exp(age.clamp(min=0) * decay[:, None, None]) * alpha[:, None, None]  # (C, N, N)
+        kernel = torch.exp(age.clamp(min=0) * decay[:, None, None]) * -torch.expm1(decay)[:, None, None]  # (C, N, N)
         kernel = kernel * (age >= 0).to(x.dtype)
         carried = before[:, None] * torch.exp((step[:, None] + 1) * decay)  # (B, N, C)
         return (kernel @ x.permute(2, 1, 0)).permute(2, 1, 0) + carried
 
     def forward(
-        self, mel: Tensor, emotion: Tensor, slot: Tensor, style: Tensor, delay: Tensor, state: State
+        self,
+        mel: Tensor,
+        emotion: Tensor,
+        slot: Tensor,
+        style: Tensor,
+        delay: Tensor,
+        state: State,
+        stride: int = 1,
     ) -> tuple[Tensor, State]:
-        """Curves of N ticks.
+        """Curves of N ticks, or of every second one.
 
         Args:
             mel: (B, N, 2, 80) level-normalised log-mel rows of each tick.
@@ -279,29 +295,30 @@ class Network(nn.Module):
             slot: (B, N) int64, the row of `emotion` that each tick holds.
             style: (B,) int64. delay: (B,) int64, ticks.
             state: from `start` or from the call before.
+            stride: 1, or 2: ticks 0, 2, 4, ... alone at half the work (training; what 30 fps reads).
         Returns:
-            (B, N, 52) weights in [0, 1] of ticks n - delay, and the state after.
+            (B, M, 52) weights in [0, 1] of ticks n - delay, and the state after. M = N / stride.
         """
         query = self.queries + self.style[style] + self.delay(delay)[:, None]  # (B, C, d)
         looked = self.query(query)  # (B, C, d): Q, used on both streams
-        key, value, after = self.mel(mel, delay, state)  # (B*80, N, d)
-        a_mel = rms(self.attend_mel(looked, key, value))  # (B, N, C, d)
+        key, value, after = self.mel(mel, delay, state, stride)  # (B*80, M, d)
+        a_mel = rms(self.attend_mel(looked, key, value))  # (B, M, C, d)
         a_emo, heard = self.attend_emotion(looked, emotion, state)  # (B, U, C, d)
-        pick = slot[:, :, None, None].expand(-1, -1, a_emo.shape[2], a_emo.shape[3])
-        a_emo = rms(a_emo).gather(1, pick)  # (B, N, C, d)
+        pick = slot[:, ::stride, None, None].expand(-1, -1, a_emo.shape[2], a_emo.shape[3])
+        a_emo = rms(a_emo).gather(1, pick)  # (B, M, C, d)
         w = self.stream_weights()  # (C, 2)
-        x = query[:, None] + self.fuse(w[:, 0:1] * a_mel + w[:, 1:2] * a_emo)  # (B, N, C, d)
+        x = query[:, None] + self.fuse(w[:, 0:1] * a_mel + w[:, 1:2] * a_emo)  # (B, M, C, d)
         pasts = []
         for index, block in enumerate(self.temporal):
-            x, past = block(x, state.temporal[:, index])
+            x, past = block(x, state.temporal[:, index], stride)
             pasts.append(past)
-        raw = ((self.norm(x) * self.out).sum(dim=3) + self.out_bias).sigmoid()  # (B, N, C)
+        raw = ((self.norm(x) * self.out).sum(dim=3) + self.out_bias).sigmoid()  # (B, M, C)
         # the closed form costs N^2: a long training sequence goes through it in blocks (an exported one is short)
         blocks = raw.split(SMOOTHING_BLOCK, dim=1) if isinstance(raw.shape[1], int) else (raw,)
         last = state.started * state.smooth + (1 - state.started) * raw[:, 0]  # the first tick starts at its own x
-        smooth = []
+        smooth, decay = [], self.decay(stride)
         for part in blocks:
-            smooth.append(self.smoothed(part, last))
+            smooth.append(self.smoothed(part, last, decay))
             last = smooth[-1][:, -1]
         weights = torch.cat(smooth, dim=1)
         return weights, State(

@@ -10,6 +10,7 @@ AdamW, warm-up and cosine annealing, gradient clipping, an exponential moving av
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import json
 import math
 import sys
@@ -47,15 +48,16 @@ class TrainConfig:
     seed: int = 0
     bf16: bool = True
     compile: bool = True
+    dense_epochs: int = 3  # at the end, at every tick; before, at every second one
     weights: LossWeights = dataclasses.field(default_factory=LossWeights)
 
 
-def warm_state(network: Network, past: Tensor) -> State:
+def warm_state(network: Network, past: Tensor, stride: int) -> State:
     """The state of a stream that has heard `past` mel, (B, context, 2, 80); convolutions start cold."""
     c = network.config
     level = (past - MEL_SILENCE) / MEL_SCALE
     detail = level[:, 1 - c.detail_rows // ROWS_PER_TICK :]
-    return dataclasses.replace(network.start(len(past)), history=level.mean(dim=2)[:, 1:], detail=detail)
+    return dataclasses.replace(network.start(len(past), stride), history=level.mean(dim=2)[:, 1:], detail=detail)
 
 
 def set_statistics(network: Network, sessions: list[data.Session], takes: list[corpus.Take]) -> None:
@@ -99,9 +101,11 @@ class Trainer:
             lr=config.rate,
             betas=(0.9, 0.98),
         )
-        heard_s = sum(len(take.audio) for take in every) / SAMPLE_RATE
-        self.audio_hours = heard_s / 3600
-        self.steps = max(1, round(heard_s * TICK_RATE / (config.batch * config.crop_ticks)))  # an epoch
+        self.hours = {
+            name: sum(len(take.audio) for take in takes) / SAMPLE_RATE / 3600 for name, takes in self.takes.items()
+        }
+        self.audio_hours = sum(self.hours.values())
+        self.steps = max(1, round(self.audio_hours * 3600 * TICK_RATE / (config.batch * config.crop_ticks)))  # an epoch
         self.epoch = 0
 
     def rate(self, step: int) -> float:
@@ -137,8 +141,10 @@ class Trainer:
 
     def _backward(self, crop: dict[str, Tensor]) -> dict[str, float]:
         truth, mask, past = crop.pop("truth"), crop.pop("mask"), crop.pop("past")
+        stride = 1 if self.epoch >= self.config.epochs - self.config.dense_epochs else 2
         with torch.autocast("cpu", torch.bfloat16, enabled=self.config.bf16):
-            predicted, _ = self.run(**crop, state=warm_state(self.network, past))
+            predicted, _ = self.run(**crop, state=warm_state(self.network, past, stride), stride=stride)
+        truth, mask = truth[:, ::stride], mask[:, ::stride]
         target = 1 - math.exp(-1 / (TICK_RATE * self.network.config.smoothing_s))
         total, parts = losses(
             predicted.float(), truth, mask, self.network.alpha(), target, self.config.weights
@@ -165,6 +171,8 @@ class Trainer:
             "epoch": self.epoch,
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
+            "hours": self.hours,
+            "trained": datetime.date.today().isoformat(),
             "optimizer": self.optimizer.state_dict(),
         }
         with files.atomic(self.checkpoint) as temporary:

@@ -1,0 +1,62 @@
+"""From a training run to model files.
+
+One promise: what ships are the averaged weights of a checkpoint, with where they come from written inside.
+
+    publish(Path("runs/first/checkpoint.pt"), Path("src/duomorph/weights/duomorph.onnx"))
+"""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from duomorph import corpus
+from duomorph.clock import TICK_RATE
+from duomorph.errors import ModelError
+from duomorph.model.card import Provenance, TrainingSource
+from duomorph.model.config import FUNCTIONALS, ModelConfig
+from duomorph.model.export import export
+from duomorph.model.network import Network
+
+
+def provenance_of(checkpoint: dict[str, Any], network: Network) -> Provenance:
+    """What the training run knows about itself and what the network has learned of constants."""
+    sources = tuple(
+        TrainingSource(name, source.style, source.licence, source.credit, round(checkpoint["hours"][name], 3))
+        for name, source in corpus.SOURCES.items()
+        if name in checkpoint["hours"]
+    )
+    keep = (1 - network.alpha()) / network.alpha()  # group delay of the smoothing, ticks
+    return Provenance(
+        licence="MIT",
+        trained=checkpoint["trained"],
+        epochs=checkpoint["epoch"],
+        sources=sources,
+        neutral=tuple(network.emotion.mean[:FUNCTIONALS].tolist()),
+        default_style=network.config.styles[0],
+        parameters=sum(parameter.numel() for parameter in network.parameters()),
+        streams=tuple((mel, emotion) for mel, emotion in network.stream_weights().tolist()),
+        smoothing_s=tuple((keep / TICK_RATE).tolist()),
+    )
+
+
+def publish(checkpoint: Path, path: Path) -> None:
+    """The averaged weights of a training run as `path` (.onnx) and the safetensors file beside it.
+
+    Raises:
+        ModelError: no checkpoint of ours.
+    """
+    try:
+        stored = torch.load(checkpoint, weights_only=True)
+        network = Network(ModelConfig.from_dict(stored["model"]))
+        network.load_state_dict(stored["average"])
+    except (OSError, RuntimeError, KeyError, TypeError, pickle.UnpicklingError) as problem:
+        reason = str(problem).partition("\n")[0]
+        raise ModelError(
+            f"cannot read checkpoint {str(checkpoint)!r}: {reason}; expected one written by `duomorph train`"
+        ) from None
+    with torch.no_grad():
+        export(network, provenance_of(stored, network), path)
