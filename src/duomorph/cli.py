@@ -202,19 +202,18 @@ def add_train(verbs: Verbs) -> None:
     """Learn weights."""
     verb = verbs.add_parser("train", help="train a model (needs duomorph[train])", allow_abbrev=False)
     verb.add_argument("-o", "--output", metavar="FOLDER", type=Path, required=True, help="run folder: checkpoint, log")
-    verb.add_argument("--epochs", type=int, help="default: as the model that came along")
-    verb.add_argument("--seed", type=int, default=0, help="default 0")
+    verb.add_argument("--set", metavar="NAME=VALUE", nargs="+", default=[], help="as in train.epochs=30 model.d=48")
     verb.add_argument("--resume", action="store_true", help="go on from the folder's last checkpoint")
     verb.set_defaults(run=_train)
 
 
 def _train(arguments: argparse.Namespace) -> int:
     _need("torch", "train")
-    from duomorph.model.config import ModelConfig
-    from duomorph.train.loop import TrainConfig, train
+    from duomorph.train.loop import train
+    from duomorph.train.settings import parse
 
-    config = TrainConfig(epochs=arguments.epochs or TrainConfig.epochs, seed=arguments.seed)
-    print(train(config, ModelConfig(), arguments.output, arguments.resume))
+    config, model = parse(arguments.set)
+    print(train(config, model, arguments.output, arguments.resume))
     return 0
 
 

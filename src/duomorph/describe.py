@@ -54,7 +54,7 @@ def describe(info: Info) -> dict[str, Any]:
             }
             for source in provenance.sources
         ],
-        "steps": provenance.steps,
+        "epochs": provenance.epochs,
         "trained": provenance.trained,
         "licence": provenance.licence,
     }
@@ -88,7 +88,7 @@ def as_text(facts: dict[str, Any]) -> str:
         for source in facts["training_data"]
     ]
     lines += [
-        f"trained          {facts['trained']}, {facts['steps']:,} steps",
+        f"trained          {facts['trained']}, {facts['epochs']} epochs",
         f"licence          {facts['licence']}",
     ]
     return "\n".join(lines)
