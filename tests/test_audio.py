@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from damage import KINDS, damaged, tone
-from duomorph import audio
+from duomorph import audio, mp3
 from duomorph.errors import AudioError
 
 
@@ -69,6 +69,53 @@ def test_formats(
     expected = tone(16000, 0.7, channels).mean(axis=1)
     inner = slice(1000, -1000)
     np.testing.assert_allclose(samples[inner], expected[inner], atol=tolerance)
+
+
+def variable_mp3(path: Path) -> bytes:
+    """3 s of silence, 2 s of noise, at a variable bit rate; the whole file, its first frame the VBR header."""
+    sound = np.concatenate([np.zeros(3 * 44100), np.random.default_rng(0).uniform(-0.5, 0.5, 2 * 44100)])
+    soundfile.write(path, sound, 44100, bitrate_mode="VARIABLE", compression_level=0.2)
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("begin", ["silence", "noise"])
+def test_mp3_without_a_length_is_heard_to_its_end(tmp_path: Path, begin: str) -> None:
+    data = variable_mp3(tmp_path / "whole.mp3")
+    counted = mp3.count(data)
+    assert counted is not None
+    assert counted.promised == counted.frames
+    frame = mp3.frame_at(data, counted.start)
+    assert frame is not None
+    bare = data[counted.start + frame.length :]
+    if begin == "noise":
+        at = [0]
+        while (frame := mp3.frame_at(bare, at[-1])) is not None:
+            at.append(at[-1] + frame.length)
+        middle = at[len(at) * 7 // 10]
+        bare = bare[middle:] + bare[:middle]
+    for name, front in (("bare.mp3", b""), ("tagged.mp3", b"ID3\4\0\0\0\0\2\0" + bytes(256)), ("named.wav", b"")):
+        (tmp_path / name).write_bytes(front + bare)
+        assert abs(len(audio.read(tmp_path / name)) - counted.frames * 1152 * 16000 / 44100) < 1152
+
+
+def test_joined_mp3s_are_heard_to_their_end(tmp_path: Path) -> None:
+    data = variable_mp3(tmp_path / "one.mp3")
+    (tmp_path / "two.mp3").write_bytes(data + data)
+    assert len(audio.read(tmp_path / "two.mp3")) == pytest.approx(2 * len(audio.read(tmp_path / "one.mp3")), abs=2000)
+
+
+def test_misnamed_sound_is_still_sound(tmp_path: Path, ffmpeg: str) -> None:
+    soundfile.write(tmp_path / "tone.wav", tone(44100, 1.0), 44100)
+    subprocess.run([ffmpeg, "-v", "error", "-i", str(tmp_path / "tone.wav"), str(tmp_path / "tone.m4a")], check=True)
+    (tmp_path / "tone.m4a").rename(tmp_path / "phone.mp3")
+    assert abs(len(audio.read(tmp_path / "phone.mp3")) - 16000) < 2000
+
+
+def test_a_film_without_sound_is_refused(tmp_path: Path, ffmpeg: str) -> None:
+    path = tmp_path / "silent.mp4"
+    subprocess.run([ffmpeg, "-v", "error", "-f", "lavfi", "-i", "testsrc=d=0.2", "-an", str(path)], check=True)
+    with pytest.raises(AudioError, match="no sound track"):
+        audio.read(path)
 
 
 @pytest.mark.parametrize("suffix", ["m4a", "mp4", "webm", "mka"])

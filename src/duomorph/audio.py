@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import mmap
 import shutil
 import subprocess
 import tempfile
@@ -27,8 +28,9 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
+from duomorph import mp3
 from duomorph.clock import SAMPLE_RATE
-from duomorph.containers import cut, may_be_mp3
+from duomorph.containers import SLACK, cut
 from duomorph.errors import AudioError
 
 BLOCK_SECONDS: Final = 10.0
@@ -36,7 +38,8 @@ MIN_RATE: Final = 1_000  # Hz; outside these the header is damaged
 MAX_RATE: Final = 768_000
 MAX_CHANNELS: Final = 64
 MAX_LEVEL: Final = 1e6  # full scale is 1; integers left in a float file reach 2**15, nothing sane goes further
-NATIVE: Final = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf", ".w64", ".rf64")
+NATIVE: Final = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf", ".w64", ".raw")
+UNRECOGNISED: Final = 1  # libsndfile's SF_ERR_UNRECOGNISED_FORMAT
 ONE_OF: Final = "wav, flac, ogg, opus or mp3"
 
 Samples = NDArray[np.float32]
@@ -135,17 +138,48 @@ class _Forward(soundfile.SoundFile):  # type: ignore[misc]
 
 
 def _decode(path: Path, seconds: float) -> Generator[Samples]:
-    """Blocks by libsndfile; by ffmpeg if libsndfile does not know the container."""
-    try:
-        source = _Forward(path)
-    except (soundfile.LibsndfileError, TypeError) as problem:  # TypeError: a headerless .raw
-        if isinstance(problem, soundfile.LibsndfileError) and path.suffix.lower() not in NATIVE:
-            yield from _ffmpeg(path, seconds)
+    """Blocks by libsndfile; by ffmpeg where it is installed and libsndfile does not know the container."""
+    with contextlib.ExitStack() as stack:
+        source = _open(path, stack)
+        if source is not None:
+            yield from _libsndfile(stack.enter_context(source), path, seconds)
             return
-        reason = str(getattr(problem, "error_string", "it has no header")).strip().rstrip(".")
-        raise AudioError(f"cannot read {str(path)!r} as sound ({reason}): expected {ONE_OF}; convert it") from None
-    with source:
-        yield from _libsndfile(source, path, seconds)
+    if shutil.which("ffmpeg") is None:
+        raise _unknown(path, "format not recognised")
+    yield from _ffmpeg(path, seconds)
+
+
+def _open(path: Path, stack: contextlib.ExitStack) -> soundfile.SoundFile | None:
+    """A file for libsndfile, None if it does not know the container; an mp3 whose length is not told, or wrongly,
+    gets a header that tells it."""
+    file = stack.enter_context(path.open("rb"))
+    source: Path | mp3.Headed = path
+    named_mp3 = path.suffix.lower() == ".mp3"
+    if named_mp3 or mp3.may_begin(file.read(3)):
+        data = stack.enter_context(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        counted = mp3.count(data)
+        if counted is not None and (counted.promised_bytes or 0) > len(data) + SLACK:
+            raise _short(path, len(data), counted.promised_bytes or 0)
+        if counted is not None and counted.promised != counted.frames:
+            source = mp3.Headed(file, counted.start, mp3.front(data, counted))
+        if counted is None and named_mp3:  # the decoder would search, and complain, on and on
+            return None
+    try:
+        return _Forward(source)
+    except soundfile.LibsndfileError as problem:
+        if problem.code == UNRECOGNISED or path.suffix.lower() not in NATIVE:
+            return None
+        raise _unknown(path, problem.error_string) from None
+    except TypeError:
+        raise _unknown(path, "raw samples without a header") from None
+
+
+def _unknown(path: Path, reason: str) -> AudioError:
+    if path.suffix.lower() in NATIVE:
+        reason = reason.removeprefix("Error : ").strip().rstrip(".")
+        return AudioError(f"cannot read {str(path)!r} as sound ({reason}): expected {ONE_OF}; convert it")
+    kind = path.suffix or "other"
+    return AudioError(f"cannot read {str(path)!r}: expected {ONE_OF}; for {kind} files install the program ffmpeg")
 
 
 def _libsndfile(source: soundfile.SoundFile, path: Path, seconds: float) -> Generator[Samples]:
@@ -169,19 +203,13 @@ def _libsndfile(source: soundfile.SoundFile, path: Path, seconds: float) -> Gene
         _check_values(chunk, got / rate, rate, repr(str(path)))
         got += len(chunk)
         yield resampler.feed(_mono(chunk))
-    if got < source.frames < 1 << 62:  # libsndfile writes 2**63 - 1 where the file does not say
+    if got < source.frames < 1 << 62 and source.format != "MP3":  # 2**63 - 1: unknown; of an mp3: an estimate
         raise _cut(path, got / rate, source.frames / rate)
     yield resampler.finish()
 
 
 def _ffmpeg(path: Path, seconds: float) -> Generator[Samples]:
-    program = shutil.which("ffmpeg")
-    if program is None:
-        raise AudioError(
-            f"cannot read {str(path)!r}: expected {ONE_OF}; "
-            f"for {path.suffix or 'other'} files install the program ffmpeg"
-        )
-    command = [program, "-nostdin", "-v", "error", "-xerror", "-protocol_whitelist", "file", "-i", f"file:{path}"]
+    command = ["ffmpeg", "-nostdin", "-v", "error", "-xerror", "-protocol_whitelist", "file", "-i", f"file:{path}"]
     command += ["-map", "0:a:0", "-f", "f32le", "-ac", "1", "-ar", str(SAMPLE_RATE), "pipe:1"]
     size = 4 * max(1, round(seconds * SAMPLE_RATE))  # bytes
     heard = 0
@@ -202,6 +230,8 @@ def _ffmpeg(path: Path, seconds: float) -> Generator[Samples]:
         complaints.seek(0)
         lines = complaints.read().decode(errors="replace").strip().splitlines()
     said = lines[-1].split("] ")[-1].removeprefix(f"file:{path}: ").rstrip(".") if lines else "no reason given"
+    if any("matches no streams" in line for line in lines):
+        raise AudioError(f"{str(path)!r} has no sound track: expected {ONE_OF}, or a film that is not silent")
     if code:
         raise AudioError(f"cannot read {str(path)!r} as sound (ffmpeg: {said}): expected {ONE_OF}; convert it")
     if any(word in line for line in lines for word in ("prematurely", "partial file", "truncat", "orrupt")):
@@ -227,9 +257,7 @@ def _check_file(path: Path) -> None:
             if not file.read(1):
                 raise AudioError(f"{name!r} is empty: got 0 bytes, expected a sound file; record or copy it again")
             if short := cut(file):
-                raise AudioError(f"{name!r} is cut short: got {short[0]} bytes, expected {short[1]}; copy it again")
-            if path.suffix.lower() == ".mp3" and not may_be_mp3(file):
-                raise AudioError(f"cannot read {name!r} as sound: expected mp3, as its name says; convert or rename it")
+                raise _short(path, *short)
     except (OSError, ValueError) as problem:  # ValueError: a NUL in the name
         reason = getattr(problem, "strerror", None) or problem
         raise AudioError(f"cannot open {name!r} ({reason}): expected a readable sound file; check it") from None
@@ -246,6 +274,10 @@ def _check_values(samples: NDArray[np.generic], start: float, rate: float, name:
         f"{name} holds the value {value} at {start + at / rate:.3f} s: "
         "expected finite samples from -1 to 1; export the sound again"
     )
+
+
+def _short(path: Path, got: int, promised: int) -> AudioError:
+    return AudioError(f"{str(path)!r} is cut short: got {got} bytes, expected {promised}; copy it again")
 
 
 def _cut(path: Path, got: float, promised: float, why: str = "") -> AudioError:

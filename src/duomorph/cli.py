@@ -30,7 +30,7 @@ class _Parser(argparse.ArgumentParser):
     """argparse whose complaints are our errors."""
 
     def error(self, message: str) -> NoReturn:
-        raise SettingError(f"{message}; see {self.prog} --help")
+        raise SettingError(f"{' '.join(message.split())}; see {self.prog} --help")
 
 
 Verbs: TypeAlias = "argparse._SubParsersAction[_Parser]"

@@ -1,4 +1,4 @@
-"""Is a sound file whole? What wav, ogg/opus and mp3 headers promise about their own length.
+"""Is a sound file whole? What wav and ogg/opus say about their own length (for mp3 see mp3.py).
 
 One promise: nothing here decodes or guesses; a container that states no length promises nothing. Decoders play
 the rest of a cut file without a word, and a half take that looks like a whole one costs its user hours.
@@ -6,14 +6,13 @@ the rest of a cut file without a word, and a half take that looks like a whole o
     with open("take.wav", "rb") as file:
         promised_bytes(file)      # 320044, or None where the header does not say
 
-Sources: RIFF (Microsoft/IBM 1991), RFC 3533 section 6 (Ogg pages), the Xing/LAME VBR header.
+Sources: RIFF (Microsoft/IBM 1991), RFC 3533 section 6 (Ogg pages).
 """
 
 from __future__ import annotations
 
 import os
 import struct
-from itertools import pairwise
 from typing import BinaryIO, Final
 
 STREAMED: Final = 0x7FFF_0000  # recorders that write to a pipe put 0x7FFFFFFF or 0xFFFFFFFF for "until the end"
@@ -28,7 +27,7 @@ def promised_bytes(file: BinaryIO) -> int | None:
         return _wav(file)
     if magic[:4] == b"OggS":
         return _ogg(file)
-    return _mp3(file)
+    return None
 
 
 def cut(file: BinaryIO) -> tuple[int, int] | None:
@@ -36,13 +35,6 @@ def cut(file: BinaryIO) -> tuple[int, int] | None:
     promised = promised_bytes(file)
     size = file.seek(0, os.SEEK_END)
     return (size, promised) if promised is not None and size + SLACK < promised else None
-
-
-def may_be_mp3(file: BinaryIO) -> bool:
-    """False if the first kilobytes hold no MPEG frame; its decoder would search, and complain, on and on."""
-    file.seek(0)
-    head = file.read(8192)
-    return head[:3] == b"ID3" or any(a == 0xFF and b & 0xE0 == 0xE0 for a, b in pairwise(head))
 
 
 def _wav(file: BinaryIO) -> int | None:
@@ -70,23 +62,3 @@ def _ogg(file: BinaryIO) -> int | None:
             return position + 27 + 255 + SLACK  # not even its header is there
         position += 27 + page[26] + sum(page[27 : 27 + page[26]])
     return position + SLACK if position > end else None  # every byte counts in the last page
-
-
-def _mp3(file: BinaryIO) -> int | None:
-    file.seek(0)
-    tag = file.read(10)
-    start = 0
-    if tag[:3] == b"ID3" and len(tag) == 10:
-        start = 10 + sum((byte & 127) << shift for byte, shift in zip(tag[6:], (21, 14, 7, 0), strict=True))
-    file.seek(start)
-    frame = file.read(256)  # the VBR header sits in the first frame, behind at most 36 bytes
-    if len(frame) < 4 or frame[0] != 0xFF or frame[1] & 0xE0 != 0xE0:
-        return None
-    at = max(frame.find(b"Xing"), frame.find(b"Info"))
-    if at < 0 or len(frame) < at + 16:
-        return None
-    flags = int.from_bytes(frame[at + 4 : at + 8], "big")
-    if not flags & 2:  # no byte count
-        return None
-    counted = at + 8 + (4 if flags & 1 else 0)
-    return start + int.from_bytes(frame[counted : counted + 4], "big")
