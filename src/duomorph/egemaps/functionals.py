@@ -97,15 +97,25 @@ def _peaks(x: Array) -> tuple[int, Array, Array]:
 
 def _segments(voiced: NDArray[np.bool_], seconds: float) -> Array:
     """(5,): voiced segments per second, mean and deviation of voiced, then of unvoiced segment lengths in s."""
-    edges = np.flatnonzero(np.diff(voiced)) + 1
-    bounds = np.concatenate([[0], edges, [len(voiced)]])
-    lengths = np.diff(bounds) / FRAME_RATE
-    kind = voiced[bounds[:-1]]
+    spoken, silent = _runs(voiced), _runs(~voiced)
     out = np.zeros(5)
-    spoken, silent = lengths[kind], lengths[~kind]
     out[0] = len(spoken) / seconds
     if len(spoken):
         out[1:3] = spoken.mean(), spoken.std()
     if len(silent):
         out[3:5] = silent.mean(), silent.std()
     return out
+
+
+def _runs(state: NDArray[np.bool_]) -> Array:
+    """Lengths in s, first frame to last, of the stretches where `state` holds.
+
+    As the reference counts: a gap of one frame does not part a stretch, stretches under three frames do not count.
+    """
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], state, [False]])))
+    starts, stops = edges[::2], edges[1::2]
+    if not len(starts):
+        return np.zeros(0)
+    parted = starts[1:] - stops[:-1] > 1
+    lengths = stops[np.append(parted, True)] - starts[np.append(True, parted)]
+    return (lengths[lengths >= 3] - 1) / FRAME_RATE

@@ -1,60 +1,114 @@
 """Jitter and shimmer: how much neighbouring glottal periods differ in length and in size.
 
-One promise: row t depends on the 60 ms of frame t and its F0 alone.
+One promise: frame t uses the periods that end its 10 ms and never looks farther than its own 60 ms.
 
-    rows = perturbation(frames60, f0)       # (T, 2): local jitter, local shimmer in dB
+    periods = Periods()
+    rows = periods.feed(audio, start, f0)       # (n, 2): local jitter, local shimmer in dB
 
-Source: GeMAPS (Eyben et al. 2016): periods found by waveform matching around the period that F0 gives, jitter the mean
-difference of neighbouring lengths over the mean length, shimmer the mean level difference of neighbouring amplitudes.
+Where a voiced stretch begins, a pointer starts at the frame; each step compares one period from there with the next
+one, within 10 % of the length that F0 gives, and moves the pointer by the length found.
+
+Source: GeMAPS (Eyben et al. 2016), section 3: waveform matching around the period that F0 gives; jitter the mean
+difference of neighbouring lengths over the mean length; shimmer the mean difference of neighbouring peak-to-peak
+amplitudes over their mean, as 20 log10(1 + shimmer). How the pointer moves is measured (docs/egemaps.md).
 """
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import numpy as np
 
-from duomorph.egemaps.frames import LONG, SAMPLE_RATE, Array
+from duomorph.egemaps.frames import HOP, SAMPLE_RATE, Array
 
 _RANGE: Final = 0.1  # of the period, to either side
 _MATCH: Final = 0.5  # correlation under which two periods are not of one voice
-_MOST: Final = 14  # periods looked at in a frame
 
 
-def perturbation(frames: Array, f0: Array) -> Array:
-    """(T, 960) samples and (T,) F0 -> (T, 2) jitter (a ratio) and shimmer (dB); 0 where unvoiced or not periodic."""
-    out = np.zeros((len(f0), 2))
-    for row in np.flatnonzero(f0 > 0.0):
-        out[row] = _frame(frames[row], float(f0[row]))
-    return out
+class Periods:
+    """The pointer and what is carried from frame to frame."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Back to the start of a sound."""
+        self._ahead = 0  # samples from the start of the next frame to the pointer
+        self._voiced = False
+        self._length = 0.0  # of the last matched period, samples; 0 = none in this voiced stretch
+        self._shimmer = 0.0
+
+    def feed(self, audio: Array, start: int, f0: Array) -> Array:
+        """Decided frames.
+
+        Args:
+            audio: samples; frame 0 of this call begins at `start`, and one hop before it must be there too.
+            f0: (n,) Hz, 0 = unvoiced.
+        Returns:
+            (n, 2): jitter (a ratio), shimmer (dB); 0 where unvoiced or no two periods match.
+        """
+        out = np.zeros((len(f0), 2))
+        for row, hz in enumerate(f0.tolist()):
+            if hz > 0.0:
+                out[row] = self._frame(audio, start + row * HOP, SAMPLE_RATE / hz)
+            else:
+                self.reset()
+        return out
+
+    def _frame(self, audio: Array, begin: int, period: float) -> tuple[float, float]:
+        first = not self._voiced
+        if first:
+            self._voiced, self._ahead = True, 0
+        lengths: list[float] = []
+        changes: list[float] = []
+        amplitudes: list[float] = []
+        differences: list[float] = []
+        place = begin + self._ahead
+        while place < begin or first:
+            first = False
+            length, match = _next_period(audio, place, period)
+            step = round(length)
+            if match >= _MATCH:
+                size = int(period)
+                here = audio[place + 1 : place + size]
+                there = audio[place + step + 1 : place + step + size]
+                a, b = float(here.max() - here.min()), float(there.max() - there.min())
+                amplitudes.append(a + b)
+                differences.append(abs(a - b))
+                lengths.append(length)
+                if self._length:
+                    changes.append(abs(length - self._length))
+                self._length = length
+            place += step
+        self._ahead = place - begin - HOP
+        if amplitudes:
+            ratio = 2.0 * sum(differences) / max(sum(amplitudes), 1e-12)
+            self._shimmer = 20.0 * math.log10(1.0 + min(ratio, 1.0))
+        jitter = (sum(changes) / len(changes)) / (sum(lengths) / len(lengths)) if changes else 0.0
+        return jitter, self._shimmer
 
 
-def _frame(x: Array, f0: float) -> Array:
-    period = SAMPLE_RATE / f0
+def _next_period(audio: Array, place: int, period: float) -> tuple[float, float]:
+    """Length of the period at `place` by its best match, refined by a parabola, and the correlation there."""
     size = round(period)
-    low, high = int(np.floor(period * (1 - _RANGE))), int(np.ceil(period * (1 + _RANGE)))
-    lags = np.arange(low, high + 1)
-    start = 0
-    lengths, levels = [], []
-    while start + high + size + 1 < LONG and len(lengths) < _MOST:
-        here = x[start : start + size]
-        there = np.lib.stride_tricks.sliding_window_view(x[start + low : start + high + size], size)
-        dot = there @ here
-        norm = np.sqrt((there**2).sum(axis=1) * (here @ here)) + 1e-12
-        match = dot / norm
-        best = int(match.argmax())
-        if match[best] >= _MATCH:
-            move = 0.0
-            if 0 < best < len(lags) - 1:
-                a, b, c = match[best - 1], match[best], match[best + 1]
-                bend = a - 2 * b + c
-                move = 0.5 * (a - c) / bend if bend < 0 else 0.0
-            lengths.append(float(lags[best]) + float(move))
-            levels.append(float(here.max() - here.min()))
-        start += int(lags[best])
-    if len(lengths) < 2:
-        return np.zeros(2)
-    t, a = np.array(lengths), np.array(levels)
-    jitter = np.abs(np.diff(t)).mean() / t.mean()
-    shimmer = np.abs(20 * np.log10((a[1:] + 1e-9) / (a[:-1] + 1e-9))).mean()
-    return np.array([jitter, shimmer])
+    low, high = math.floor(period * (1.0 - _RANGE)), math.ceil(period * (1.0 + _RANGE))
+    here = audio[place : place + size]
+    after = audio[place + low : place + high + size]
+    # Correlation coefficient at each lag; running sums give the mean and energy of each stretch.
+    here = here - here.sum() / size
+    dot = np.correlate(after, here, "valid")
+    total = np.zeros((2, len(after) + 1))
+    np.cumsum(after, out=total[0, 1:])
+    np.cumsum(after * after, out=total[1, 1:])
+    sums = total[:, size:] - total[:, :-size]
+    energy = np.maximum(sums[1] - sums[0] * sums[0] / size, 1e-12)
+    match = dot / np.sqrt(energy * float(here @ here) + 1e-18)
+    rise = match[1:] > match[:-1]
+    peaks = (rise[:-1] & ~rise[1:]).nonzero()[0]
+    if not len(peaks):
+        return period, 0.0
+    best = int(peaks[match[peaks].argmax()]) + 1
+    a, b, c = match[best - 1 : best + 2].tolist()
+    bend = a - 2.0 * b + c
+    return low + best + (0.5 * (a - c) / bend if bend < 0.0 else 0.0), b

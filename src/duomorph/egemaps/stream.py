@@ -40,7 +40,7 @@ from duomorph.egemaps.frames import (
 )
 from duomorph.egemaps.functionals import COUNT, functionals
 from duomorph.egemaps.names import LLD_NAMES
-from duomorph.egemaps.periods import perturbation
+from duomorph.egemaps.periods import Periods
 from duomorph.egemaps.pitch import candidates
 from duomorph.egemaps.spectral import spectral
 from duomorph.egemaps.track import LAG, PitchPath
@@ -73,12 +73,14 @@ class RawStream:
 
     def __init__(self) -> None:
         self._path = PitchPath()
+        self._periods = Periods()
         self.reset()
 
     def reset(self) -> None:
         """Back to the start of a sound."""
         self._path.reset()
-        self._audio = np.zeros(0)  # from the first frame whose pitch is not decided
+        self._periods.reset()
+        self._audio = np.zeros(HOP)  # from one hop before the first frame whose pitch is not decided
         self._seen = 0  # frames of `_audio` already analysed
         self._magnitude: Array | None = None  # of the last short frame, for the flux
         self._rows = np.zeros((0, c.RAW))  # analysed, pitch not decided
@@ -91,20 +93,20 @@ class RawStream:
         step = _BLOCK * HOP
         for start in range(0, max(len(samples), 1), step):
             self._audio = np.concatenate([self._audio, samples[start : start + step]])
-            ready = (len(self._audio) - LONG) // HOP + 1 - self._seen
+            ready = (len(self._audio) - LONG) // HOP - self._seen
             out.append(self._analyse(ready // GROUP * GROUP))
         return np.concatenate(out)
 
     def finish(self) -> Array:
         """The rest of the rows."""
-        ready = max((len(self._audio) - LONG) // HOP + 1 - self._seen, 0)
+        ready = max((len(self._audio) - LONG) // HOP - self._seen, 0)
         out = [self._analyse(ready), self._decided(self._path.finish())]
         return np.concatenate(out)
 
     def _analyse(self, count: int) -> Array:
         if count <= 0:
             return np.zeros((0, c.RAW))
-        audio = self._audio[self._seen * HOP :]
+        audio = self._audio[(self._seen + 1) * HOP :]
         self._seen += count
         short = cut(audio, SHORT, count)
         windowed = short * SHORT_WINDOW
@@ -128,7 +130,7 @@ class RawStream:
         f0 = np.where(self._loud[:count], f0, 0.0)
         voiced = f0 > 0.0
         rows[:, 10] = np.where(voiced, 12.0 * np.log2(np.where(voiced, f0, _REFERENCE) / _REFERENCE), 0.0)
-        rows[:, 11:13] = perturbation(cut(self._audio, LONG, count), f0)
+        rows[:, 11:13] = self._periods.feed(self._audio, HOP, f0)
         voice = harmonics(self._power[:count], f0, rows[:, [16, 19, 22]])
         rows[:, 13:16] = voice[:, :3]
         rows[:, [18, 21, 24]] = voice[:, 3:]

@@ -26,7 +26,9 @@ _STATES: Final = COUNT + 1  # the last state is "no voice"
 _VOICED: Final = 0.7  # voicing from which a frame counts as voiced
 _THRESHOLD: Final = 4.0
 _LOCAL: Final = 2.0
-_JUMP: Final = 10.0  # per octave
+_LOW: Final = 0.25  # against candidates under 100 Hz
+_HIGH: Final = 0.45  # and over 300 Hz
+_JUMP: Final = 7.0  # per octave
 _SWITCH: Final = 4.0  # voiced <-> unvoiced
 _NEVER: Final = 1e6
 
@@ -53,7 +55,7 @@ class PitchPath:
         there = hz > 0.0
         local = np.full((count, _STATES), _NEVER)
         cost = _LOCAL * (1.0 - voicing) + _THRESHOLD * (voicing < _VOICED)
-        cost += np.where(hz < 100.0, (100.0 - hz) / 45.0, np.where(hz > 350.0, (hz - 350.0) / 650.0, 0.0))
+        cost += _LOW * np.maximum(1.0 - hz / 100.0, 0.0) + _HIGH * np.maximum(1.0 - 300.0 / np.maximum(hz, 1.0), 0.0)
         local[:, :COUNT] = np.where(there, cost, _NEVER)
         local[:, COUNT] = _THRESHOLD * (voicing.max(axis=1) >= _VOICED)
         octave = np.log2(np.where(there, hz, 1.0))

@@ -23,6 +23,7 @@ SILENT: Final = -201.0  # dB, level of what is not there
 _BIN: Final = SAMPLE_RATE / LONG_FFT  # Hz
 _BINS: Final = LONG_FFT // 2 + 1
 _HARMONICS: Final = 100
+_MISSING: Final = -200.0  # dB over F0, level of a harmonic without a peak
 _REACH: Final = 0.2  # a formant's level is that of the strongest harmonic within 20 %
 
 
@@ -85,18 +86,18 @@ def harmonics(power: Array, f0: Array, formant_hz: Array) -> Array:
     step = f0 / _BIN
     count = int(min(_HARMONICS, _BINS / step.min()))
     place, height = _nearest_peaks(magnitude, step[:, None] * np.arange(1, max(count, 3) + 1), 0.5 * step)
-    level = _db(height)
     around = np.clip(np.rint(step).astype(np.intp)[:, None] + np.arange(-1, 2), 0, _BINS - 1)
-    fundamental = _db(np.take_along_axis(magnitude, around, axis=1).max(axis=1))
-    level[:, 0] = fundamental
+    fundamental = np.take_along_axis(magnitude, around, axis=1).max(axis=1)
+    level = np.where(height > 0.0, _db(height / np.maximum(fundamental, 1e-30)[:, None]), _MISSING)  # over F0
+    level[:, 0] = 0.0
     rows = np.empty((len(voiced), COUNT))
     rows[:, 0] = hnr(power, f0)
-    rows[:, 1] = level[:, 1] - level[:, 2]
     for i in range(3):
         centre = formant_hz[:, i : i + 1] / _BIN
         inside = (np.abs(place - centre) <= _REACH * centre) & (height > 0.0)
         strongest = np.where(inside, level, SILENT - 1.0).max(axis=1)
-        rows[:, 3 + i] = np.where(inside.any(axis=1), strongest - fundamental, 0.0)
-    rows[:, 2] = level[:, 1] - (rows[:, 5] + fundamental)
+        rows[:, 3 + i] = np.where(inside.any(axis=1), strongest, 0.0)
+    rows[:, 1] = np.maximum(level[:, 1] - level[:, 2], SILENT)
+    rows[:, 2] = np.maximum(level[:, 1] - rows[:, 5], SILENT)
     out[voiced] = rows
     return out
