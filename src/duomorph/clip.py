@@ -71,5 +71,5 @@ def writer_for(path: str | Path) -> Writer:
     suffix = Path(path).suffix.lower()
     if suffix not in _writers:
         known = ", ".join(sorted(_writers))
-        raise FormatError(f"cannot write {str(path)!r}: got suffix {suffix!r}, expected one of {known}; rename the output")
+        raise FormatError(f"cannot write {str(path)!r}: got suffix {suffix!r}, expected one of {known}; rename it")
     return _writers[suffix]

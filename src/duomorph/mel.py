@@ -96,7 +96,8 @@ class MelStream:
         power = np.maximum((spectrum.real**2 + spectrum.imag**2) @ self._bank, POWER_FLOOR)  # (rows, 80)
         level = self._follow(power.mean(axis=1, dtype=np.float64))
         relative = np.log(power) - level[:, None].astype(np.float32)
-        return np.maximum(relative, np.float32(-self.config.depth)).reshape(-1, ROWS_PER_TICK, self.config.bands)
+        kept: Float32 = np.maximum(relative, np.float32(-self.config.depth))
+        return kept.reshape(-1, ROWS_PER_TICK, self.config.bands)
 
     def finish(self) -> Float32:
         """No row waits for later audio: (0, 2, 80)."""

@@ -36,7 +36,7 @@ class Stream:
     """One running voice. Streams share an engine; each keeps its own state."""
 
     def __init__(self, engine: Engine, fps: Fraction, delay: int, style: int) -> None:
-        """`delay` in ticks of 1/60 s; `style` an index into the model's styles. `Face.stream` checks and fills these."""
+        """`delay` in ticks of 1/60 s; `style` an index into the model's styles: `Face.stream` checks and fills them."""
         self.fps, self.delay = fps, delay
         self._engine, self._style = engine, style
         self._mel = MelStream()

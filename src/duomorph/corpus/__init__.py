@@ -80,7 +80,7 @@ def root() -> Path:
     folder = os.environ.get("DUOMORPH_CORPUS")
     if not folder or not Path(folder).is_dir():
         raise CorpusError(
-            f"no corpus: got DUOMORPH_CORPUS={folder!r}, expected a folder with grid_s1/ and facegood/; set the variable"
+            f"no corpus: got DUOMORPH_CORPUS={folder!r}, expected a folder with grid_s1/, facegood/; set it"
         )
     return Path(folder)
 

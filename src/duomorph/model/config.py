@@ -17,7 +17,7 @@ from fractions import Fraction
 from typing import Any
 
 from duomorph import arkit
-from duomorph.clock import ROW_RATE, ROWS_PER_TICK, TICK_RATE
+from duomorph.clock import MAX_DELAY, ROW_RATE, ROWS_PER_TICK, TICK_RATE
 from duomorph.errors import ModelError
 
 FUNCTIONALS = 88  # eGeMAPSv02
@@ -38,7 +38,9 @@ class ModelConfig:
     detail_frames: int = 3  # short-term detail, frames of 1/30 s, kept row by row
     history: str = "boxes"  # log-spaced means over the context, or "taps": one weight a tick, as in the textbook
     front: int = 192  # channels of the causal front end; 0 leaves it out
-    front_dilations: tuple[int, ...] = (1, 2, 4, 8, 16)  # ticks
+    front_early: tuple[int, ...] = (1, 2, 4)  # dilations in ticks, before the moment n - delay is looked up
+    front_ahead: tuple[int, ...] = (0, 3, 6, 9, 12)  # ticks about the moment that are looked up
+    front_late: tuple[int, ...] = (1, 4, 16)  # dilations after that
     front_taps: int = 3
     band_channels: int = 16  # what the front end hands to each band
     # emotion stream
@@ -90,8 +92,8 @@ class ModelConfig:
     @property
     def warm_up_ticks(self) -> int:
         """Ticks after which the convolutions' zero start is forgotten."""
-        front = (self.front_taps - 1) * sum(self.front_dilations) if self.front else 0
-        return front + 2 * (self.temporal_taps - 1) * self.temporal
+        front = (self.front_taps - 1) * sum(self.front_early + self.front_late) if self.front else 0
+        return front + MAX_DELAY + 2 * (self.temporal_taps - 1) * self.temporal
 
     def macs_per_tick(self) -> dict[str, int]:
         """Multiply-adds of one live tick (a call with one tick and the held emotion update), part by part."""
@@ -99,8 +101,8 @@ class ModelConfig:
         token_in = self.detail_rows + (self.boxes if self.history == "boxes" else 0)
         macs = {"mel history": bands * self.context_ticks * (1 if self.history == "boxes" else d)}
         if self.front:
-            block = self.front**2 * (self.front_taps + 1)
-            macs["front end"] = bands * ROWS_PER_TICK * self.front + block * len(self.front_dilations)
+            blocks = len(self.front_early + self.front_late) * (self.front_taps + 1) + len(self.front_ahead)
+            macs["front end"] = bands * ROWS_PER_TICK * self.front + blocks * self.front**2
             macs["front end to bands"] = self.front * bands * self.band_channels
             token_in += self.band_channels
         macs["band tokens"] = bands * token_in * d
@@ -124,6 +126,7 @@ class ModelConfig:
         if set(values) != fields:
             odd = ", ".join(sorted(set(values) ^ fields))
             raise ModelError(f"model configuration differs in fields {odd}: made by another version of Duomorph")
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+        plain: dict[str, Any] = {key: tuple(x) if isinstance(x, list) else x for key, x in values.items()}
+        return cls(**plain)
 
 

@@ -57,7 +57,7 @@ class Engine:
         except Exception as problem:  # onnxruntime has no common base class for its errors
             if type(problem).__module__.partition(".")[0] != "onnxruntime":
                 raise
-            raise ModelError(f"{str(path)!r} is no Duomorph model: expected a file written by `duomorph export`") from None
+            raise ModelError(f"{str(path)!r} is no model: expected a file written by `duomorph export`") from None
         meta = session.get_modelmeta().custom_metadata_map
         config, provenance = read_metadata(meta, str(path))
         shapes = {value.name: value.shape[1:] for value in session.get_inputs() if value.name.startswith("state_")}

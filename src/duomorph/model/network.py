@@ -4,8 +4,8 @@ One promise: it is causal, and its state goes in and comes out, so that any chun
 
     weights, state = network(mel, emotion, slot, style, delay, network.start(batch))
 
-B sequences, N ticks, M of them computed (all, or every second), U emotion updates, C = 52 shapes, d the width. After the audio of tick n the network gives the
-curves of tick n - delay. Read it from the bottom: `Network.forward` is the story.
+B sequences, N ticks, M of them computed (all, or every second), U emotion updates, C = 52 shapes, d the width. After
+the audio of tick n the network gives the curves of tick n - delay, its moment. `Network.forward` is the story.
 """
 
 from __future__ import annotations
@@ -29,8 +29,10 @@ TAP_TICKS = 2  # between the taps of the temporal layer
 class State:
     """What the past leaves behind; batch first. Sizes do not depend on how much has been heard."""
 
-    history: Tensor  # (B, context - 1, 80) mel ticks
-    detail: Tensor  # (B, detail rows / 2 - 1, 2, 80) mel rows, tick by tick
+    late: Tensor  # (B, 12, 2, 80) mel rows of the last ticks, until their moment n - delay has come
+    ahead: Tensor  # (B, 12, front) front end features of the last ticks, for the same reason
+    history: Tensor  # (B, context - 1, 80) mel ticks before the moment
+    detail: Tensor  # (B, detail rows / 2 - 1, 2, 80) mel rows before the moment, tick by tick
     front: Tensor  # (B, front, sum of the blocks' pasts), blocks side by side
     temporal: Tensor  # (B, blocks, (taps - 1) * ticks between taps, C, d)
     emotion: Tensor  # (B, updates - 1, 2 d) keys and values before the held update
@@ -42,25 +44,65 @@ class State:
 STATE_NAMES = tuple(field.name for field in fields(State))
 
 
+def at_moment(past: Tensor, x: Tensor, delay: Tensor, offsets: tuple[int, ...] = (0,)) -> Tensor:
+    """What stood at `n - delay + offset`, or stands at n where that is later still: the future as far as it is known.
+
+    (B, 12, ...) before (B, N, ...) -> (B, N, offsets, ...).
+    """
+    known = torch.cat([past, x], dim=1)  # tick n is at index 12 + n
+    now = torch.arange(x.shape[1], device=x.device)[None, :, None] + MAX_DELAY  # (1, N, 1)
+    wanted = now - delay[:, None, None] + torch.tensor(offsets, device=x.device)  # (B, N, offsets)
+    row = torch.arange(x.shape[0], device=x.device)[:, None, None]
+    return known[row, torch.minimum(wanted, now)]
+
+
 class FrontBlock(nn.Module):
-    """Causal dilated convolution over ticks; the delay scales and shifts its channels."""
+    """Causal dilated convolution over ticks."""
 
     def __init__(self, config: ModelConfig, dilation: int) -> None:
         super().__init__()
         self.past = (config.front_taps - 1) * dilation
         self.norm = nn.LayerNorm(config.front)
         self.conv = nn.Conv1d(config.front, config.front, config.front_taps, dilation=dilation)
-        self.delay = nn.Embedding(MAX_DELAY + 1, 2 * config.front)
         self.mix = nn.Linear(config.front, config.front)
         self.drop = nn.Dropout(config.dropout)
-        nn.init.zeros_(self.delay.weight)
         nn.init.normal_(self.mix.weight, std=0.02)
 
-    def forward(self, x: Tensor, delay: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
         y = torch.cat([past, self.norm(x).transpose(1, 2)], dim=2)  # (B, N, F) -> (B, F, past + N)
-        scale, shift = self.delay(delay)[:, None].chunk(2, dim=2)  # (B, 1, F) each
-        z = self.conv(y).transpose(1, 2) * (1 + scale) + shift  # (B, N, F)
+        z = self.conv(y).transpose(1, 2)  # (B, N, F)
         return x + self.drop(self.mix(F.gelu(z))), y[:, :, x.shape[1] :]
+
+
+class FrontEnd(nn.Module):
+    """Bands and fine time meet. First on the ticks as they come; then the moment n - delay is seen with what lies
+    around it, up to now, so that one set of weights serves every delay."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.offsets = config.front_ahead
+        self.early = len(config.front_early)
+        self.enter = nn.Linear(config.bands * ROWS_PER_TICK, config.front)
+        dilations = config.front_early + config.front_late
+        self.blocks = nn.ModuleList(FrontBlock(config, dilation) for dilation in dilations)
+        self.align = nn.Linear(config.front * len(self.offsets), config.front)
+        self.delay = nn.Embedding(MAX_DELAY + 1, config.front)
+
+    def forward(
+        self, mel: Tensor, delay: Tensor, ahead: Tensor, past: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """(B, N, 2, 80) -> (B, N, F) features of the moments, and the two parts of the state."""
+        x = self.enter(mel.flatten(2))  # (B, N, 2 * 80) -> (B, N, F)
+        pasts = past.split([block.past for block in self.blocks], dim=2)
+        kept = []
+        for index, (block, before) in enumerate(zip(self.blocks, pasts, strict=True)):
+            if index == self.early:
+                around = at_moment(ahead, x, delay, self.offsets).flatten(2)  # (B, N, offsets * F)
+                ahead = torch.cat([ahead, x], dim=1)[:, x.shape[1] :]
+                x = self.align(around) + self.delay(delay)[:, None]  # (B, N, F)
+            x, now = block(x, before)
+            kept.append(now)
+        return x, ahead, torch.cat(kept, dim=2)
 
 
 class MelEncoder(nn.Module):
@@ -71,8 +113,7 @@ class MelEncoder(nn.Module):
         self.config = config
         inputs = config.detail_rows
         if config.front:
-            self.enter = nn.Linear(config.bands * ROWS_PER_TICK, config.front)
-            self.front = nn.ModuleList(FrontBlock(config, dilation) for dilation in config.front_dilations)
+            self.front = FrontEnd(config)
             self.to_bands = nn.Linear(config.front, config.bands * config.band_channels)
             inputs += config.band_channels
         if config.history == "boxes":
@@ -91,16 +132,18 @@ class MelEncoder(nn.Module):
         c = self.config
         batch, ticks = mel.shape[0], mel.shape[1]
         mel = (mel - MEL_SILENCE) / MEL_SCALE
-        history = torch.cat([state.history, mel.mean(dim=2)], dim=1)  # (B, context - 1 + N, 80)
-        rows = torch.cat([state.detail, mel], dim=1)  # (B, past + N, 2, 80)
+        moment = at_moment(state.late, mel, delay)[:, :, 0]  # (B, N, 2, 80)
+        history = torch.cat([state.history, moment.mean(dim=2)], dim=1)  # (B, context - 1 + N, 80)
+        rows = torch.cat([state.detail, moment], dim=1)  # (B, past + N, 2, 80)
         past = state.detail.shape[1]
-        after = {"history": history[:, ticks:], "detail": rows[:, ticks:]}
+        late = torch.cat([state.late, mel], dim=1)[:, ticks:]
+        after = {"late": late, "history": history[:, ticks:], "detail": rows[:, ticks:]}
         detail = torch.cat([rows[:, tick : tick + ticks] for tick in range(past + 1)], dim=2)  # (B, N, detail, 80)
         parts = [detail[:, ::stride].transpose(2, 3)]
         if c.history == "boxes":
             parts.append(self._boxes(history, stride))
         if c.front:
-            x, after["front"] = self._front(mel, delay, state.front)
+            x, after["ahead"], after["front"] = self.front(mel, delay, state.ahead, state.front)
             parts.append(self.to_bands(x[:, ::stride]).unflatten(2, (c.bands, c.band_channels)))
         token = self.token(torch.cat(parts, dim=3)) + self.band  # (B, M, 80, d)
         if c.history == "taps":
@@ -120,15 +163,6 @@ class MelEncoder(nn.Module):
             width = 2**octave
             boxes.append(F.avg_pool1d(past[:, :, full - 2 * width : -width], width, stride))
         return torch.stack(boxes, dim=3).transpose(1, 2)
-
-    def _front(self, mel: Tensor, delay: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
-        x = self.enter(mel.flatten(2))  # (B, N, 2 * 80) -> (B, N, F)
-        pasts = past.split([block.past for block in self.front], dim=2)
-        kept = []
-        for block, before in zip(self.front, pasts, strict=True):
-            x, now = block(x, delay, before)
-            kept.append(now)
-        return x, torch.cat(kept, dim=2)
 
 
 class EmotionEncoder(nn.Module):
@@ -166,14 +200,13 @@ class TemporalBlock(nn.Module):
         self.taps = nn.Parameter(torch.randn(config.temporal_taps, config.d) * config.temporal_taps**-0.5)
         self.widen = nn.Linear(config.d, config.d)
         self.narrow = nn.Linear(config.d, config.d)
-        self.drop = nn.Dropout(config.dropout)
         nn.init.normal_(self.narrow.weight, std=0.02)
 
     def forward(self, x: Tensor, past: Tensor, stride: int) -> tuple[Tensor, Tensor]:
         y = torch.cat([past, self.norm(x)], dim=1)  # (B, M, C, d) -> (B, past + M, C, d)
         ticks, apart = x.shape[1], TAP_TICKS // stride
         z = sum(y[:, tap * apart :][:, :ticks] * weight for tap, weight in enumerate(self.taps))  # (B, M, C, d)
-        return x + self.drop(self.narrow(F.gelu(self.widen(z)))), y[:, ticks:]
+        return x + self.narrow(F.gelu(self.widen(z))), y[:, ticks:]
 
 
 def rms(x: Tensor) -> Tensor:
@@ -221,8 +254,10 @@ class Network(nn.Module):
     def start(self, batch: int, stride: int = 1) -> State:
         """The state before the first sample: all zeros, for silence is zero."""
         c = self.config
-        front_past = sum(block.past for block in self.mel.front) if c.front else 0
+        front_past = (c.front_taps - 1) * sum(c.front_early + c.front_late)
         shapes = {
+            "late": (MAX_DELAY, ROWS_PER_TICK, c.bands),
+            "ahead": (MAX_DELAY, c.front),
             "history": (c.context_ticks - 1, c.bands),
             "detail": (c.detail_rows // ROWS_PER_TICK - 1, ROWS_PER_TICK, c.bands),
             "front": (c.front, front_past),
@@ -322,6 +357,8 @@ class Network(nn.Module):
             last = smooth[-1][:, -1]
         weights = torch.cat(smooth, dim=1)
         return weights, State(
+            late=after["late"],
+            ahead=after.get("ahead", state.ahead),
             history=after["history"],
             detail=after["detail"],
             front=after.get("front", state.front),

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -26,8 +27,9 @@ from duomorph import arkit, audio, files
 from duomorph.clock import MAX_DELAY, ROWS_PER_TICK, SAMPLE_RATE, TICK_RATE
 from duomorph.corpus import Take, root
 from duomorph.emotion import EmotionTrack
+from duomorph.errors import AudioError, CorpusError
 from duomorph.mel import MelConfig, log_mel
-from duomorph.model.config import UPDATE_TICKS, ModelConfig
+from duomorph.model.config import FUNCTIONALS, UPDATE_TICKS, ModelConfig
 
 Float32 = NDArray[np.float32]
 
@@ -41,7 +43,7 @@ class Session:
 
     style: str
     mel: NDArray[np.float16]  # (N, 2, 80)
-    emotion: Float32  # (U, 264)
+    emotion: Float32  # (U, 264), NaN where a window heard nothing
     curves: NDArray[np.float16]  # (N, 52) at the ticks' own times
     known: NDArray[np.bool_]  # (N,) False where a take has no captured frame
     captured: NDArray[np.bool_]  # (52,)
@@ -74,7 +76,16 @@ def _with_noise(sound: Float32, noise: Float32, snr_db: float) -> Float32:
 
 
 def _noises() -> list[Float32]:
-    return [audio.read(path) for path in sorted((root() / "noise").glob("*.opus"))]
+    """The background sounds of the corpus; damaged ones are named and left out."""
+    sounds = []
+    for path in sorted((root() / "noise").glob("*.opus")):
+        try:
+            sounds.append(audio.read(path))
+        except AudioError as problem:
+            print(f"left out: {problem}", file=sys.stderr)
+    if not sounds:
+        raise CorpusError(f"no background sound: expected *.opus in {root() / 'noise'}; or set train.rounds=1")
+    return sounds
 
 
 def _session(takes: list[Take], lengths: list[int], sound: Float32) -> Session:
@@ -92,7 +103,7 @@ def _session(takes: list[Take], lengths: list[int], sound: Float32) -> Session:
         local = times[own] - start_s
         curves[own] = take.curves_at(local)
         known[own] = local <= take.end_s
-    emotion = EmotionTrack().feed(sound)
+    emotion = EmotionTrack(np.full(FUNCTIONALS, np.nan, dtype=np.float32)).feed(sound)
     return Session(takes[0].style, mel, emotion, curves, known, takes[0].captured)
 
 
@@ -150,7 +161,7 @@ def build(takes: list[Take], rounds: int, seed: int, cache: Path) -> list[Sessio
             styles = {f"style{i}": np.array(s.style) for i, s in enumerate(made)}
             cache.mkdir(parents=True, exist_ok=True)
             with files.atomic(path) as temporary:
-                np.savez(temporary, count=np.array(len(made)), **styles, **arrays)
+                np.savez(temporary, allow_pickle=False, count=np.array(len(made)), **styles, **arrays)
         sessions += _load_cached(path)
     return sessions
 
@@ -164,7 +175,7 @@ class Batch:
     slot: NDArray[np.int64]  # (B, N)
     style: NDArray[np.int64]  # (B,)
     delay: NDArray[np.int64]  # (B,)
-    past: Float32  # (B, context, 2, 80) the mel before the crop
+    past: Float32  # (B, context + 12, 2, 80) the mel before the crop
     truth: Float32  # (B, N, 52) curves of ticks n - delay
     mask: Float32  # (B, N, 52) 1 where the truth is known and the convolutions are warm
 
@@ -205,9 +216,9 @@ def crop(
     padded = np.full((ticks, ROWS_PER_TICK, config.bands), silence, dtype=np.float32)
     mel = session.mel[begin : begin + ticks]
     padded[: len(mel)] = mel
-    past = np.full((config.context_ticks, ROWS_PER_TICK, config.bands), silence, dtype=np.float32)
-    before = session.mel[max(0, begin - config.context_ticks) : begin]
-    past[config.context_ticks - len(before) :] = before
+    past = np.full((config.context_ticks + MAX_DELAY, ROWS_PER_TICK, config.bands), silence, dtype=np.float32)
+    before = session.mel[max(0, begin - len(past)) : begin]
+    past[len(past) - len(before) :] = before
     first = max(0, begin // UPDATE_TICKS - config.updates + 1)
     update = (begin + np.arange(ticks)) // UPDATE_TICKS
     rows = first + np.arange(config.updates + ticks // UPDATE_TICKS + 1)

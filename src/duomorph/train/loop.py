@@ -24,10 +24,10 @@ import torch
 from torch import Tensor, nn
 
 from duomorph import arkit, corpus, files
-from duomorph.clock import ROWS_PER_TICK, SAMPLE_RATE, TICK_RATE
+from duomorph.clock import MAX_DELAY, ROWS_PER_TICK, SAMPLE_RATE, TICK_RATE
 from duomorph.errors import CorpusError
-from duomorph.model.config import UPDATE_TICKS, ModelConfig
-from duomorph.model.network import MEL_SILENCE, MEL_SCALE, Network, State
+from duomorph.model.config import EMOTION_WINDOWS, FUNCTIONALS, UPDATE_TICKS, ModelConfig
+from duomorph.model.network import MEL_SCALE, MEL_SILENCE, Network, State
 from duomorph.train import data
 from duomorph.train.losses import LossWeights, losses
 
@@ -49,22 +49,38 @@ class TrainConfig:
     bf16: bool = True
     compile: bool = True
     dense_epochs: int = 3  # at the end, at every tick; before, at every second one
+    start: str = ""  # a checkpoint whose averaged weights to begin with; none: from scratch
     weights: LossWeights = dataclasses.field(default_factory=LossWeights)
 
 
-def warm_state(network: Network, past: Tensor, stride: int) -> State:
-    """The state of a stream that has heard `past` mel, (B, context, 2, 80); convolutions start cold."""
+def warm_state(network: Network, past: Tensor, delay: Tensor, stride: int) -> State:
+    """The state of a stream that has heard `past` mel, (B, context + 12, 2, 80); convolutions start cold."""
     c = network.config
     level = (past - MEL_SILENCE) / MEL_SCALE
-    detail = level[:, 1 - c.detail_rows // ROWS_PER_TICK :]
-    return dataclasses.replace(network.start(len(past), stride), history=level.mean(dim=2)[:, 1:], detail=detail)
+    heard = torch.arange(MAX_DELAY, past.shape[1])[None] - delay[:, None]  # (B, context) ticks before the moment
+    before = level[torch.arange(len(past))[:, None], heard]  # (B, context, 2, 80)
+    return dataclasses.replace(
+        network.start(len(past), stride),
+        late=level[:, -MAX_DELAY:],
+        history=before.mean(dim=2)[:, 1:],
+        detail=before[:, 1 - c.detail_rows // ROWS_PER_TICK :],
+    )
 
 
-def set_statistics(network: Network, sessions: list[data.Session], takes: list[corpus.Take]) -> None:
-    """Mean and spread of the functionals, and each shape's mean as its starting output."""
-    rows = np.concatenate([session.emotion[2:] for session in sessions])  # three windows, all heard
-    network.emotion.mean.copy_(torch.from_numpy(rows.mean(axis=0)))
-    network.emotion.scale.copy_(torch.from_numpy(np.maximum(rows.std(axis=0), 1e-3)))
+def set_statistics(network: Network, sessions: list[data.Session]) -> None:
+    """Mean and spread of the functionals, the same for the three windows."""
+    rows = np.concatenate([session.emotion[1:, :FUNCTIONALS] for session in sessions])  # all heard
+    network.emotion.mean.copy_(torch.from_numpy(np.tile(rows.mean(axis=0), EMOTION_WINDOWS)))
+    network.emotion.scale.copy_(torch.from_numpy(np.tile(np.maximum(rows.std(axis=0), 1e-3), EMOTION_WINDOWS)))
+
+
+def filled(network: Network, emotion: Tensor) -> Tensor:
+    """Windows that heard nothing hold the mean, as `Provenance.neutral` makes them at run time."""
+    return torch.where(emotion.isnan(), network.emotion.mean, emotion)
+
+
+def set_resting_face(network: Network, takes: list[corpus.Take]) -> None:
+    """Each shape's mean as its starting output; one that no take captured rests at almost zero."""
     with torch.no_grad():
         for shape in range(arkit.COUNT):
             seen = [take.weights[:, shape].mean() for take in takes if take.captured[shape]]
@@ -89,8 +105,12 @@ class Trainer:
             for session in data.build(takes, config.rounds, config.seed, cache)
         ]
         self.network = Network(model)
+        if config.start:
+            self.network.load_state_dict(torch.load(config.start, weights_only=True)["average"])
         every = [take for takes in self.takes.values() for take in takes]
-        set_statistics(self.network, self.sessions, every)
+        set_statistics(self.network, self.sessions)
+        if not config.start:
+            set_resting_face(self.network, every)
         self.average = Network(model)
         self.average.load_state_dict(self.network.state_dict())
         self.run = torch.compile(self.network, dynamic=False) if config.compile else self.network
@@ -141,9 +161,10 @@ class Trainer:
 
     def _backward(self, crop: dict[str, Tensor]) -> dict[str, float]:
         truth, mask, past = crop.pop("truth"), crop.pop("mask"), crop.pop("past")
+        crop["emotion"] = filled(self.network, crop["emotion"])
         stride = 1 if self.epoch >= self.config.epochs - self.config.dense_epochs else 2
         with torch.autocast("cpu", torch.bfloat16, enabled=self.config.bf16):
-            predicted, _ = self.run(**crop, state=warm_state(self.network, past, stride), stride=stride)
+            predicted, _ = self.run(**crop, state=warm_state(self.network, past, crop["delay"], stride), stride=stride)
         truth, mask = truth[:, ::stride], mask[:, ::stride]
         target = 1 - math.exp(-1 / (TICK_RATE * self.network.config.smoothing_s))
         total, parts = losses(
@@ -207,7 +228,7 @@ def predict(network: Network, session: data.Session, delay: int, block: int = 48
         piece = torch.from_numpy(mel[begin : begin + block])[None]
         updates = np.minimum((begin + np.arange(piece.shape[1])) // UPDATE_TICKS, len(session.emotion) - 1)
         held = min(max(0, begin - 1) // UPDATE_TICKS, len(session.emotion) - 1)
-        rows = torch.from_numpy(session.emotion[held : updates[-1] + 1])[None]
+        rows = filled(network, torch.from_numpy(session.emotion[held : updates[-1] + 1])[None])
         slot = torch.from_numpy(updates - held)[None]
         weights, state = network(piece, rows, slot, style, wait, state)
         out.append(weights[0].numpy())

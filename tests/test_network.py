@@ -1,0 +1,215 @@
+"""The network: causal, any chunking, rows apart, one set of weights for both rates, and ONNX gives what torch gives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+torch = pytest.importorskip("torch")
+
+from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
+
+from duomorph import arkit  # noqa: E402
+from duomorph.model.card import Provenance  # noqa: E402
+from duomorph.model.config import UPDATE_TICKS, ModelConfig  # noqa: E402
+from duomorph.model.engine import Engine  # noqa: E402
+from duomorph.model.export import export, load_weights  # noqa: E402
+from duomorph.model.network import STATE_NAMES, Network  # noqa: E402
+
+FORMS = {
+    "shipped": ModelConfig(),
+    "textbook": ModelConfig(front=0, temporal=0, history="taps", d=16),
+    "front only": ModelConfig(temporal=0, front=32),
+}
+TICKS = 150
+
+
+def shaken(config: ModelConfig) -> Network:
+    """A network whose every weight matters."""
+    torch.manual_seed(3)
+    network = Network(config).eval()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.1)
+    return network
+
+
+@pytest.fixture(scope="module", params=FORMS)
+def network(request: pytest.FixtureRequest) -> Iterator[Network]:
+    torch.set_num_threads(1)
+    with torch.no_grad():
+        yield shaken(FORMS[request.param])
+
+
+def inputs(config: ModelConfig, batch: int = 2, seed: int = 0) -> dict[str, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    return {
+        "mel": torch.randn(batch, TICKS, 2, 80, generator=generator) * 3 - 5,
+        "emotion": torch.randn(batch, TICKS // UPDATE_TICKS + 1, config.emotion_inputs, generator=generator),
+        "slot": (torch.arange(TICKS) // UPDATE_TICKS).expand(batch, -1).contiguous(),
+        "style": torch.zeros(batch, dtype=torch.long),
+        "delay": torch.full((batch,), 6),
+    }
+
+
+def chunked(network: Network, given: dict[str, torch.Tensor], cuts: list[int]) -> torch.Tensor:
+    state, out, held = network.start(len(given["mel"])), [], 0
+    for begin, end in zip([0, *cuts], [*cuts, TICKS], strict=True):
+        if begin == end:
+            continue
+        slot = given["slot"][:, begin:end]
+        rows = given["emotion"][:, held : int(slot.max()) + 1]
+        part = {"mel": given["mel"][:, begin:end], "emotion": rows, "slot": slot - held}
+        weights, state = network(**given | part, state=state)
+        held = int(slot.max())
+        out.append(weights)
+    return torch.cat(out, dim=1)
+
+
+def test_shapes_and_range(network: Network) -> None:
+    given = inputs(network.config)
+    weights, state = network(**given, state=network.start(2))
+    assert weights.shape == (2, TICKS, 52)
+    assert (weights >= 0).all()
+    assert (weights <= 1).all()
+    for name in STATE_NAMES:
+        assert getattr(state, name).shape == getattr(network.start(2), name).shape
+    key, value, _ = network.mel(given["mel"], given["delay"], network.start(2), 1)
+    assert key.shape == value.shape == (2 * 80, TICKS, network.config.d)  # frequency-wise: (B*80, T, d)
+
+
+@given(cuts=st.lists(st.integers(0, TICKS), max_size=6).map(sorted))
+@settings(max_examples=8)
+def test_any_chunking_is_the_whole(network: Network, cuts: list[int]) -> None:
+    given = inputs(network.config)
+    whole, _ = network(**given, state=network.start(2))
+    torch.testing.assert_close(chunked(network, given, cuts), whole, atol=1e-5, rtol=0)
+
+
+def test_causal(network: Network) -> None:
+    given = inputs(network.config)
+    whole, _ = network(**given, state=network.start(2))
+    changed = {name: value.clone() for name, value in given.items()}
+    changed["mel"][:, 100:] += 3
+    changed["emotion"][:, 6:] += 3  # update 6 stands at tick 108
+    moved, _ = network(**changed, state=network.start(2))
+    assert torch.equal(moved[:, :100], whole[:, :100])
+    assert not torch.equal(moved[:, 100], whole[:, 100])
+
+
+def test_rows_of_a_batch_do_not_see_each_other(network: Network) -> None:
+    given = inputs(network.config)
+    whole, _ = network(**given, state=network.start(2))
+    alone, _ = network(**{name: value[1:] for name, value in given.items()}, state=network.start(1))
+    torch.testing.assert_close(whole[1:], alone, atol=1e-6, rtol=0)
+
+
+def test_every_second_tick_alone_is_the_same(network: Network) -> None:
+    """30 fps with half the work; only the smoothing, whose alpha depends on the rate, may differ."""
+    given = inputs(network.config)
+    kept = network.log_smoothing_s.clone()
+    network.log_smoothing_s.fill_(-9.0)  # no smoothing
+    full, _ = network(**given, state=network.start(2))
+    half, _ = network(**given, state=network.start(2, stride=2), stride=2)
+    network.log_smoothing_s.copy_(kept)
+    torch.testing.assert_close(half, full[:, ::2], atol=1e-6, rtol=0)
+
+
+def test_context_reaches_back_eight_and_a_half_seconds() -> None:
+    with torch.no_grad():
+        network = shaken(ModelConfig())
+        given = inputs(network.config, batch=1)
+        long = {name: value for name, value in given.items() if name not in ("mel", "slot")}
+        ticks = 560
+        mel = torch.randn(1, ticks, 2, 80)
+        slot = torch.zeros(1, ticks, dtype=torch.long)
+        last = network(**long, mel=mel, slot=slot, state=network.start(1))[0][:, -1]
+        for back, seen in ((505, True), (512 + 70, False)):
+            other = mel.clone()
+            if back < ticks:
+                other[:, ticks - back] += 5
+            moved = network(**long, mel=other, slot=slot, state=network.start(1))[0][:, -1]
+            assert bool((moved != last).any()) is seen
+
+
+def test_delay_style_and_both_streams_matter() -> None:
+    with torch.no_grad():
+        network = shaken(ModelConfig())
+        given = inputs(network.config)
+        base, _ = network(**given, state=network.start(2))
+        for other in (
+            {"delay": torch.full((2,), 2)},
+            {"style": torch.ones(2, dtype=torch.long)},
+            {"emotion": given["emotion"] + 1},
+            {"mel": given["mel"] + 1},
+        ):
+            assert (network(**given | other, state=network.start(2))[0] - base).abs().max() > 1e-4
+
+
+def test_stream_weights_start_equal_and_sum_to_one() -> None:
+    network = Network(ModelConfig())
+    assert torch.equal(network.stream_weights(), torch.full((52, 2), 0.5))
+    with torch.no_grad():
+        network.streams[arkit.INDEX["jawOpen"]] = torch.tensor([1.0, 0.0])
+    w = network.stream_weights()
+    torch.testing.assert_close(w.sum(dim=1), torch.ones(52))
+    assert w[arkit.INDEX["jawOpen"], 0] == pytest.approx(1 / (1 + np.exp(-1 / network.config.tau)), abs=1e-6)
+
+
+def test_smoothing_is_the_recursion() -> None:
+    network = Network(ModelConfig())
+    x = torch.rand(1, 40, 52)
+    before = torch.rand(1, 52)
+    with torch.no_grad():
+        network.log_smoothing_s.uniform_(-5, -2)
+        alpha, y, expected = network.alpha(), before, []
+        for t in range(40):
+            y = alpha * x[:, t] + (1 - alpha) * y
+            expected.append(y)
+        torch.testing.assert_close(
+            network.smoothed(x, before, network.decay()), torch.stack(expected, dim=1), atol=1e-6, rtol=0
+        )
+
+
+def test_multiply_adds_are_counted_right() -> None:
+    """torch's own counter sees at most what we publish, and most of it (it does not count pooling and sums)."""
+    network = Network(ModelConfig()).eval()
+    config = network.config
+    given = {name: value[:, :1] if value.ndim > 1 else value for name, value in inputs(config, batch=1).items()}
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        network(**given, state=network.start(1))
+    counted = counter.get_total_flops() / 2
+    published = sum(config.macs_per_tick().values())
+    assert 0.9 * published <= counted <= published
+    assert published <= 6e6
+
+
+def test_information_balance_is_computed() -> None:
+    config = ModelConfig()
+    assert config.d_mel(30) == 80 * 256 + 80 * 3 == 20_720
+    assert config.d_mel(30) / config.d_emotion == pytest.approx(80.9, abs=0.05)
+    assert config.d_mel(60) / config.d_emotion == pytest.approx(160.9, abs=0.05)
+
+
+def test_onnx_and_safetensors_are_the_network(network: Network, tmp_path: Path) -> None:
+    provenance = Provenance("MIT", "2026-01-01", 0, (), (0.0,) * 88, "grid", 1, ((0.5, 0.5),) * 52, (0.0,) * 52)
+    path = tmp_path / "m.onnx"
+    export(network, provenance, path)
+    engine = Engine.open(path)
+    assert (engine.config, engine.provenance) == (network.config, provenance)
+    given = inputs(network.config, batch=1)
+    whole, _ = network(**given, state=network.start(1))
+    again = load_weights(path.with_suffix(".safetensors")).eval()
+    assert torch.equal(again(**given, state=again.start(1))[0], whole)
+    state, at, held = engine.start(), 0, 0
+    for size in (1, 1, 17, 60, 1, 70):
+        slot = given["slot"][0, at : at + size].numpy()
+        rows = given["emotion"][0, held : slot[-1] + 1].numpy()
+        weights, state = engine.step(given["mel"][0, at : at + size].numpy(), rows, slot - held, 0, 6, state)
+        np.testing.assert_allclose(weights, whole[0, at : at + size].numpy(), atol=1e-4)
+        at, held = at + size, int(slot[-1])
