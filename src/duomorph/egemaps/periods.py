@@ -23,6 +23,7 @@ import numpy as np
 from duomorph.egemaps.frames import HOP, SAMPLE_RATE, Array
 
 _RANGE: Final = 0.1  # of the period, to either side
+_MARGIN: Final = 0.35  # of a period: how far before the frame the pointer rests
 _MATCH: Final = 0.5  # correlation under which two periods are not of one voice
 
 
@@ -37,13 +38,13 @@ class Periods:
         self._ahead = 0  # samples from the start of the next frame to the pointer
         self._voiced = False
         self._length = 0.0  # of the last matched period, samples; 0 = none in this voiced stretch
-        self._shimmer = 0.0
+        self._jitter = self._shimmer = 0.0  # stand until there are new periods
 
     def feed(self, audio: Array, start: int, f0: Array) -> Array:
         """Decided frames.
 
         Args:
-            audio: samples; frame 0 of this call begins at `start`, and one hop before it must be there too.
+            audio: samples; frame 0 of this call begins at `start`, and two hops before it must be there too.
             f0: (n,) Hz, 0 = unvoiced.
         Returns:
             (n, 2): jitter (a ratio), shimmer (dB); 0 where unvoiced or no two periods match.
@@ -65,7 +66,7 @@ class Periods:
         amplitudes: list[float] = []
         differences: list[float] = []
         place = begin + self._ahead
-        while place < begin or first:
+        while place + _MARGIN * period < begin or first:
             first = False
             length, match = _next_period(audio, place, period)
             step = round(length)
@@ -85,8 +86,9 @@ class Periods:
         if amplitudes:
             ratio = 2.0 * sum(differences) / max(sum(amplitudes), 1e-12)
             self._shimmer = 20.0 * math.log10(1.0 + min(ratio, 1.0))
-        jitter = (sum(changes) / len(changes)) / (sum(lengths) / len(lengths)) if changes else 0.0
-        return jitter, self._shimmer
+        if changes:
+            self._jitter = (sum(changes) / len(changes)) / (sum(lengths) / len(lengths))
+        return self._jitter, self._shimmer
 
 
 def _next_period(audio: Array, place: int, period: float) -> tuple[float, float]:

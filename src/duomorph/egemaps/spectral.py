@@ -18,7 +18,7 @@ from duomorph.egemaps.frames import SAMPLE_RATE, SHORT_FFT, Array, times
 
 COUNT: Final = 10  # loudness, alpha ratio, Hammarberg, two slopes, flux, MFCC 1-4
 _BANDS: Final = 26
-_FLOOR: Final = 1e-12  # power under which a bin counts as silent
+_FLOOR: Final = 1e-14  # power under which a bin counts as silent
 _FREQUENCY: Final = np.arange(SHORT_FFT // 2 + 1) * SAMPLE_RATE / SHORT_FFT  # Hz
 _KHZ: Final = 32  # bins in 1 kHz
 
@@ -71,6 +71,11 @@ _DCT: Final = (  # (26, 4), HTK scaling and liftering with L = 22
 _PCM: Final = 32767.0**2  # HTK works on 16-bit samples
 
 
+def _balance(over: Array, under: Array) -> Array:
+    """A ratio of powers in dB, 0 in digital silence."""
+    return np.asarray(10 * np.log10(np.maximum(over, _FLOOR) / np.maximum(under, _FLOOR)))
+
+
 def spectral(power: Array, before: Array | None) -> tuple[Array, Array]:
     """The ten descriptors of each frame.
 
@@ -83,10 +88,9 @@ def spectral(power: Array, before: Array | None) -> tuple[Array, Array]:
     out = np.empty((len(power), COUNT))
     mel = times(power, _MEL)  # (T, 26)
     out[:, 0] = ((mel * _EAR) ** 0.33).sum(axis=1) / _BANDS
-    bins = np.maximum(power, _FLOOR)
-    out[:, 1] = 10 * np.log10(bins[:, _KHZ : 5 * _KHZ + 1].sum(axis=1) / bins[:, :_KHZ].sum(axis=1))
-    out[:, 2] = 10 * np.log10(bins[:, : 2 * _KHZ].max(axis=1) / bins[:, 2 * _KHZ : 5 * _KHZ + 1].max(axis=1))
-    out[:, 3:5] = times(10 * np.log10(bins[:, :49]), _SLOPES)
+    out[:, 1] = _balance(power[:, _KHZ : 5 * _KHZ + 1].sum(axis=1), power[:, :_KHZ].sum(axis=1))
+    out[:, 2] = _balance(power[:, : 2 * _KHZ].max(axis=1), power[:, 2 * _KHZ : 5 * _KHZ + 1].max(axis=1))
+    out[:, 3:5] = times(10 * np.log10(np.maximum(power[:, :49], _FLOOR)), _SLOPES)
     magnitude = np.sqrt(power)
     shifted = np.concatenate([magnitude[:1] if before is None else before[None], magnitude[:-1]])
     out[:, 5] = np.sqrt((((magnitude - shifted)[:, : 5 * _KHZ]) ** 2).sum(axis=1) / (5 * _KHZ))

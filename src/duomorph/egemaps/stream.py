@@ -50,6 +50,7 @@ from duomorph.errors import AudioError
 Float32 = NDArray[np.float32]
 
 _BLOCK: Final = 60  # frames at once: bounds the memory of a call and stays in the cache
+_PAST: Final = 2 * HOP  # samples kept before a frame: its first glottal period may begin there
 _QUIET: Final = 0.001  # RMS of the weighted 60 ms frame under which nothing counts as voiced
 _REFERENCE: Final = 27.5  # Hz, 0 semitones
 
@@ -80,7 +81,7 @@ class RawStream:
         """Back to the start of a sound."""
         self._path.reset()
         self._periods.reset()
-        self._audio = np.zeros(HOP)  # from one hop before the first frame whose pitch is not decided
+        self._audio = np.zeros(_PAST)  # from `_PAST` samples before the first frame whose pitch is not decided
         self._seen = 0  # frames of `_audio` already analysed
         self._magnitude: Array | None = None  # of the last short frame, for the flux
         self._rows = np.zeros((0, c.RAW))  # analysed, pitch not decided
@@ -93,20 +94,20 @@ class RawStream:
         step = _BLOCK * HOP
         for start in range(0, max(len(samples), 1), step):
             self._audio = np.concatenate([self._audio, samples[start : start + step]])
-            ready = (len(self._audio) - LONG) // HOP - self._seen
+            ready = (len(self._audio) - _PAST - LONG) // HOP + 1 - self._seen
             out.append(self._analyse(ready // GROUP * GROUP))
         return np.concatenate(out)
 
     def finish(self) -> Array:
         """The rest of the rows."""
-        ready = max((len(self._audio) - LONG) // HOP - self._seen, 0)
+        ready = max((len(self._audio) - _PAST - LONG) // HOP + 1 - self._seen, 0)
         out = [self._analyse(ready), self._decided(self._path.finish())]
         return np.concatenate(out)
 
     def _analyse(self, count: int) -> Array:
         if count <= 0:
             return np.zeros((0, c.RAW))
-        audio = self._audio[(self._seen + 1) * HOP :]
+        audio = self._audio[_PAST + self._seen * HOP :]
         self._seen += count
         short = cut(audio, SHORT, count)
         windowed = short * SHORT_WINDOW
@@ -130,7 +131,7 @@ class RawStream:
         f0 = np.where(self._loud[:count], f0, 0.0)
         voiced = f0 > 0.0
         rows[:, 10] = np.where(voiced, 12.0 * np.log2(np.where(voiced, f0, _REFERENCE) / _REFERENCE), 0.0)
-        rows[:, 11:13] = self._periods.feed(self._audio, HOP, f0)
+        rows[:, 11:13] = self._periods.feed(self._audio, _PAST, f0)
         voice = harmonics(self._power[:count], f0, rows[:, [16, 19, 22]])
         rows[:, 13:16] = voice[:, :3]
         rows[:, [18, 21, 24]] = voice[:, 3:]

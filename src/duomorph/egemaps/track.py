@@ -21,14 +21,15 @@ from numpy.typing import NDArray
 from duomorph.egemaps.frames import Array
 from duomorph.egemaps.pitch import COUNT
 
-LAG: Final = 30  # frames of look-ahead
+LAG: Final = 15  # frames of look-ahead
 _STATES: Final = COUNT + 1  # the last state is "no voice"
 _VOICED: Final = 0.7  # voicing from which a frame counts as voiced
-_THRESHOLD: Final = 4.0
-_LOCAL: Final = 2.0
-_LOW: Final = 0.25  # against candidates under 100 Hz
-_HIGH: Final = 0.45  # and over 300 Hz
-_JUMP: Final = 7.0  # per octave
+_THRESHOLD: Final = 4.0  # against voice under it, and against silence over it
+_BEST: Final = 2.0  # times 1 - voicing of the frame's best candidate: against voice
+_LOCAL: Final = 15.0  # times what a candidate lacks to the best one
+_LOW: Final = 0.8  # against candidates under 100 Hz
+_HIGH: Final = 0.4  # and over 300 Hz
+_JUMP: Final = 6.0  # per octave
 _SWITCH: Final = 4.0  # voiced <-> unvoiced
 _NEVER: Final = 1e6
 
@@ -54,10 +55,11 @@ class PitchPath:
             return np.zeros(0)
         there = hz > 0.0
         local = np.full((count, _STATES), _NEVER)
-        cost = _LOCAL * (1.0 - voicing) + _THRESHOLD * (voicing < _VOICED)
+        best = voicing.max(axis=1)
+        cost = _BEST * (1.0 - best[:, None]) + _LOCAL * (best[:, None] - voicing) + _THRESHOLD * (voicing < _VOICED)
         cost += _LOW * np.maximum(1.0 - hz / 100.0, 0.0) + _HIGH * np.maximum(1.0 - 300.0 / np.maximum(hz, 1.0), 0.0)
         local[:, :COUNT] = np.where(there, cost, _NEVER)
-        local[:, COUNT] = _THRESHOLD * (voicing.max(axis=1) >= _VOICED)
+        local[:, COUNT] = _THRESHOLD * (best >= _VOICED)
         octave = np.log2(np.where(there, hz, 1.0))
         before = np.concatenate([self._octave[None], octave[:-1]])
         move = np.full((count, _STATES, _STATES), _SWITCH)  # from, to
