@@ -1,6 +1,6 @@
 # make demo    animate the sample speech into demo/ (light install, no torch)
 # make test    lint, types, floors, tests           make lint    the first three
-# make fuzz    damaged files by the ten thousand    make clean   remove what make made
+# make fuzz    damaged files by the thousand        make clean   remove what make made
 # PYTHON=python3.12 chooses the interpreter, PIP_ARGS=... is handed to pip. For torch without CUDA, on Linux:
 #   make test PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"
 

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 
 _QUIET = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 settings.register_profile("test", deadline=None, max_examples=40, suppress_health_check=_QUIET, derandomize=True)
-settings.register_profile("fuzz", deadline=None, max_examples=5_000, suppress_health_check=_QUIET)
+settings.register_profile("fuzz", deadline=None, max_examples=3_000, suppress_health_check=_QUIET)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "test"))
 
 
