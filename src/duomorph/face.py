@@ -69,7 +69,8 @@ class Face:
     def info(self) -> Info:
         """Sizes, streams, training data, licence."""
         path = self._engine.path
-        return Info(str(path), path.stat().st_size / 1e6, self._engine.config, self._engine.provenance)
+        size = sum(part.stat().st_size for part in (path, path.with_suffix(".safetensors")))
+        return Info(str(path), size / 1e6, self._engine.config, self._engine.provenance)
 
     def stream(
         self, fps: int | float | str | Fraction = 30, delay_ms: float = 33, style: str | None = None
@@ -119,7 +120,7 @@ def load(path: str | Path | None = None, threads: int = 1) -> Face:
     """Load a model.
 
     Args:
-        path: a .onnx file written by `duomorph export`; None is the one that ships.
+        path: a .onnx file written by `duomorph export`, its .safetensors beside it; None is the one that ships.
         threads: of the network; one is real time many times over.
     Raises:
         ModelError: missing, damaged, or not ours.

@@ -8,6 +8,7 @@ One promise: the engine keeps nothing between calls, so any number of streams an
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,9 +58,15 @@ class Engine:
         except Exception as problem:  # onnxruntime has no common base class for its errors
             if type(problem).__module__.partition(".")[0] != "onnxruntime":
                 raise
+            if not path.with_suffix(".safetensors").is_file():
+                beside = path.with_suffix(".safetensors").name
+                raise ModelError(f"{str(path)!r} lacks its weights: expected {beside!r} beside it; copy both") from None
             raise ModelError(f"{str(path)!r} is no model: expected a file written by `duomorph export`") from None
         meta = session.get_modelmeta().custom_metadata_map
         config, provenance = read_metadata(meta, str(path))
+        weights = path.with_suffix(".safetensors")
+        if hashlib.sha256(weights.read_bytes()).hexdigest() != meta.get("weights_sha256"):
+            raise ModelError(f"{weights.name} does not belong to {str(path)!r}: expected the two files of one export")
         shapes = {value.name: value.shape[1:] for value in session.get_inputs() if value.name.startswith("state_")}
         return cls(path, config, provenance, session, shapes)
 

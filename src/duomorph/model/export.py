@@ -1,12 +1,14 @@
-"""From torch to what ships: one ONNX graph with explicit state, and the same weights as safetensors.
+"""From torch to what ships: the weights as safetensors, and an ONNX graph with explicit state that reads them there.
 
-One promise: config and provenance travel inside both files, and the graph gives what the torch network gives.
+One promise: config and provenance travel inside both files, the weights exist once, and the graph gives what the
+torch network gives.
 
     export(network, provenance, Path("duomorph.onnx"))    # writes duomorph.safetensors beside it
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import warnings
 from dataclasses import asdict
@@ -14,8 +16,9 @@ from pathlib import Path
 
 import onnx
 import torch
+from onnx import numpy_helper
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from duomorph import files
@@ -26,6 +29,7 @@ from duomorph.model.network import STATE_NAMES, Network, State
 
 INPUTS = ("mel", "emotion", "slot", "style", "delay")
 OPSET = 20
+SHARED_BYTES = 1024  # smaller constants stay in the graph
 
 
 class _Step(nn.Module):
@@ -56,7 +60,7 @@ def metadata(config: ModelConfig, provenance: Provenance) -> dict[str, str]:
     }
 
 
-def to_onnx(network: Network, meta: dict[str, str]) -> bytes:
+def to_onnx(network: Network) -> onnx.ModelProto:
     """The graph: inputs `INPUTS` and `state_*`, outputs `weights` and `next_*`; batch, ticks, updates are free."""
     network.eval()
     c = network.config
@@ -84,6 +88,7 @@ def to_onnx(network: Network, meta: dict[str, str]) -> bytes:
             input_names=[*INPUTS, *(f"state_{name}" for name in STATE_NAMES)],
             output_names=["weights", *(f"next_{name}" for name in STATE_NAMES)],
             opset_version=OPSET,
+            optimize=False,  # it would transpose weights, and they could no longer be shared; the runtime does it
             verbose=False,
         )
     assert program is not None
@@ -94,18 +99,42 @@ def to_onnx(network: Network, meta: dict[str, str]) -> bytes:
     for value in (*model.graph.value_info, *model.graph.input, *model.graph.output):
         del value.metadata_props[:]
     del model.graph.metadata_props[:]
-    onnx.helper.set_model_props(model, meta)
-    onnx.checker.check_model(model)
-    return model.SerializeToString(deterministic=True)
+    return model
+
+
+def share_weights(model: onnx.ModelProto, weights: bytes, location: str) -> None:
+    """Let the graph's constants that stand in a safetensors file be read from there.
+
+    ONNX's external data names a file, an offset and a length; a safetensors file is eight bytes of header length, a
+    JSON header with each tensor's place, and the tensors as they are.
+    """
+    header = int.from_bytes(weights[:8], "little")
+    places: dict[bytes, tuple[int, int]] = {}
+    for name, entry in json.loads(weights[8 : 8 + header]).items():
+        if name != "__metadata__":
+            begin, end = (8 + header + offset for offset in entry["data_offsets"])
+            places[weights[begin:end]] = (begin, end - begin)
+    for constant in model.graph.initializer:
+        data = numpy_helper.to_array(constant).tobytes()
+        if len(data) >= SHARED_BYTES and data in places:
+            offset, length = places[data]
+            constant.ClearField("raw_data")
+            constant.ClearField("float_data")
+            constant.data_location = onnx.TensorProto.EXTERNAL
+            for key, value in (("location", location), ("offset", offset), ("length", length)):
+                constant.external_data.add(key=key, value=str(value))
 
 
 def export(network: Network, provenance: Provenance, path: Path) -> None:
-    """Write `path` (.onnx) and the safetensors file beside it, each whole or not at all."""
+    """Write `path` (.onnx) and the safetensors file beside it, each whole or not at all. They belong together."""
     meta = metadata(network.config, provenance)
-    files.write(path, to_onnx(network, meta))
-    tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
-    with files.atomic(path.with_suffix(".safetensors")) as temporary:
-        save_file(tensors, temporary, metadata=meta)
+    beside = path.with_suffix(".safetensors")
+    weights = save({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, metadata=meta)
+    model = to_onnx(network)
+    share_weights(model, weights, beside.name)
+    onnx.helper.set_model_props(model, meta | {"weights_sha256": hashlib.sha256(weights).hexdigest()})
+    files.write(beside, weights)
+    files.write(path, model.SerializeToString(deterministic=True))
 
 
 def load_weights(path: Path) -> Network:
