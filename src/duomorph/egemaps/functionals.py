@@ -35,64 +35,75 @@ def functionals(rows: NDArray[np.floating]) -> NDArray[np.float32]:
     if not len(rows):
         return out.astype(np.float32)
     x = np.asarray(rows, dtype=np.float64)
-    f0 = x[:, c.F0]
-    out[0:10] = _profile(f0[f0 > 0.0])
-    out[10:20] = _profile(x[:, c.LOUDNESS])
-    out[20:30] = _moments(x[:, c.ALL], np.ones((len(x), 5), dtype=bool)).ravel()
-    voice = x[:, c.VOICE.start : c.VOICED_SPECTRUM.stop]
-    out[30:76] = _moments(voice, voice != 0.0).ravel()
-    unvoiced = x[:, c.UNVOICED_SPECTRUM]
-    out[76:81] = _moments(unvoiced, unvoiced != 0.0)[:, 0]
     seconds = len(x) / FRAME_RATE
-    peaks, _, _ = _peaks(x[:, c.LOUDNESS])
-    out[81] = peaks / seconds
-    out[82:87] = _segments(f0 > 0.0, seconds)
-    out[87] = 10.0 * np.log10(max(float(x[:, c.ENERGY].mean()), 1e-12))
+    voiced = x[:, c.F0] > 0.0
+    mean, ratio = _moments(x)
+    for first, last, column in ((20, 30, c.ALL.start), (30, 76, c.VOICE.start)):
+        count = (last - first) // 2
+        out[first:last:2] = mean[column : column + count]
+        out[first + 1 : last : 2] = ratio[column : column + count]
+    out[76:81] = mean[c.UNVOICED_SPECTRUM]
+    for first, column, contour in ((0, c.F0, x[voiced, c.F0]), (10, c.LOUDNESS, x[:, c.LOUDNESS])):
+        if not len(contour):
+            continue
+        out[first], out[first + 1] = mean[column], ratio[column]
+        out[first + 2 : first + 5] = _percentiles(contour)
+        out[first + 5] = out[first + 4] - out[first + 2]
+        peaks, rises, falls = _slopes(contour)
+        if len(rises):
+            out[first + 6], out[first + 7] = rises.mean(), rises.std()
+        if len(falls):
+            out[first + 8], out[first + 9] = falls.mean(), falls.std()
+        if first:
+            out[81] = peaks / seconds
+    out[82:87] = _segments(voiced, seconds)
+    out[87] = 10.0 * np.log10(max(float(mean[c.ENERGY]), 1e-12))
     return out.astype(np.float32)
 
 
-def _moments(x: Array, used: NDArray[np.bool_]) -> Array:
-    """(N, 2): mean, and standard deviation over mean, of the used values of each column."""
-    count = np.maximum(used.sum(axis=0), 1)
-    mean = np.where(used, x, 0.0).sum(axis=0) / count
-    variance = (np.where(used, x - mean, 0.0) ** 2).sum(axis=0) / count
-    ratio = np.where(mean != 0.0, np.sqrt(variance) / np.where(mean != 0.0, mean, 1.0), 0.0)
-    return np.stack([mean, ratio], axis=1)
+def _moments(x: Array) -> tuple[Array, Array]:
+    """Mean, and standard deviation over mean, of each column; zeros count only where the contour keeps them."""
+    count = np.where(c.CONTOUR_NONZERO, np.maximum(np.count_nonzero(x, axis=0), 1), len(x))
+    mean = x.sum(axis=0) / count
+    away = x - mean
+    squares = np.einsum("ij,ij->j", away, away) - (len(x) - count) * mean**2  # without the zeros left out
+    deviation = np.sqrt(np.maximum(squares, 0.0) / count)
+    return mean, np.where(mean != 0.0, deviation / np.where(mean != 0.0, mean, 1.0), 0.0)
 
 
-def _profile(x: Array) -> Array:
-    """(10,): mean, deviation, three percentiles and their range, mean and deviation of rises and falls per second."""
-    out = np.zeros(10)
-    if not len(x):
-        return out
-    out[0:2] = _moments(x[:, None], np.ones((len(x), 1), dtype=bool))[0]
-    out[2:5] = np.percentile(x, [20.0, 50.0, 80.0])
-    out[5] = out[4] - out[2]
-    _, rises, falls = _peaks(x)
-    if len(rises):
-        out[6], out[7] = rises.mean(), rises.std()
-    if len(falls):
-        out[8], out[9] = falls.mean(), falls.std()
-    return out
+def _percentiles(x: Array) -> Array:
+    """The 20th, 50th and 80th percentile, linear between ranks."""
+    ordered = np.sort(x)
+    rank = np.array([0.2, 0.5, 0.8]) * (len(x) - 1)
+    low = rank.astype(np.intp)
+    high = np.minimum(low + 1, len(x) - 1)
+    return np.asarray(ordered[low] + (rank - low) * (ordered[high] - ordered[low]))
 
 
-def _peaks(x: Array) -> tuple[int, Array, Array]:
+def _slopes(x: Array) -> tuple[int, Array, Array]:
     """Number of peaks, and the slopes of rises and falls between peaks and valleys, units per second."""
-    turns = np.flatnonzero(np.diff(np.sign(np.diff(x))) != 0) + 1
+    change = np.sign(np.diff(x))
+    turns = np.concatenate([[0], np.flatnonzero(change[1:] != change[:-1]) + 1, [len(x) - 1]])
     threshold = _RELATIVE * float(x.max() - x.min())
-    kept: list[int] = []  # alternating extremes that differ by at least the threshold
-    for t in [0, *turns.tolist(), len(x) - 1]:
-        if not kept:
-            kept.append(t)
-        elif len(kept) >= 2 and (x[t] - x[kept[-1]]) * (x[kept[-1]] - x[kept[-2]]) > 0:
-            kept[-1] = t  # goes on in the same direction
-        elif abs(x[t] - x[kept[-1]]) >= threshold and x[t] != x[kept[-1]]:
-            kept.append(t)
-    index = np.array(kept)
-    steps = np.diff(x[index]) if len(index) > 1 else np.zeros(0)
-    slopes = steps * FRAME_RATE / np.maximum(np.diff(index), 1) if len(index) > 1 else np.zeros(0)
-    peaks = int(((steps[:-1] > 0) & (steps[1:] < 0)).sum())
-    return peaks, slopes[slopes > 0], -slopes[slopes < 0]
+    places: list[int] = []  # alternating extremes that differ by at least the threshold
+    values: list[float] = []
+    direction = 0.0
+    for place, value in zip(turns.tolist(), x[turns].tolist(), strict=True):
+        if not places:
+            places.append(place)
+            values.append(value)
+            continue
+        step = value - values[-1]
+        if step * direction > 0.0:  # goes on in the same direction
+            places[-1], values[-1] = place, value
+        elif abs(step) >= threshold and step != 0.0:
+            places.append(place)
+            values.append(value)
+            direction = step
+    steps = np.diff(np.array(values))
+    slopes = steps * FRAME_RATE / np.maximum(np.diff(np.array(places)), 1)
+    peaks = int(np.count_nonzero((steps[:-1] > 0.0) & (steps[1:] < 0.0)))
+    return peaks, slopes[slopes > 0.0], -slopes[slopes < 0.0]
 
 
 def _segments(voiced: NDArray[np.bool_], seconds: float) -> Array:

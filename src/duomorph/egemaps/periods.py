@@ -98,19 +98,20 @@ def _next_period(audio: Array, place: int, period: float) -> tuple[float, float]
     here = audio[place : place + size]
     after = audio[place + low : place + high + size]
     # Correlation coefficient at each lag; running sums give the mean and energy of each stretch.
-    here = here - here.sum() / size
-    dot = np.correlate(after, here, "valid")
-    total = np.zeros((2, len(after) + 1))
-    np.cumsum(after, out=total[0, 1:])
-    np.cumsum(after * after, out=total[1, 1:])
-    sums = total[:, size:] - total[:, :-size]
-    energy = np.maximum(sums[1] - sums[0] * sums[0] / size, 1e-12)
-    match = dot / np.sqrt(energy * float(here @ here) + 1e-18)
-    rise = match[1:] > match[:-1]
-    peaks = (rise[:-1] & ~rise[1:]).nonzero()[0]
-    if not len(peaks):
+    here = here - np.add.reduce(here) / size
+    dot = np.correlate(after, here)
+    totals = np.cumsum([after, after * after], axis=1)
+    sums = totals[:, size - 1 :]
+    sums[:, 1:] -= totals[:, : high - low]
+    energy = sums[1] - sums[0] * sums[0] / size
+    match = (dot / np.sqrt(np.maximum(energy, 1e-12) * float(here @ here) + 1e-18)).tolist()
+    best, peak = 0, -1.0
+    for k in range(1, len(match) - 1):
+        value = match[k]
+        if value > peak and match[k - 1] < value >= match[k + 1]:
+            best, peak = k, value
+    if not best:
         return period, 0.0
-    best = int(peaks[match[peaks].argmax()]) + 1
-    a, b, c = match[best - 1 : best + 2].tolist()
-    bend = a - 2.0 * b + c
-    return low + best + (0.5 * (a - c) / bend if bend < 0.0 else 0.0), b
+    a, c = match[best - 1], match[best + 1]
+    bend = a - 2.0 * peak + c
+    return low + best + (0.5 * (a - c) / bend if bend < 0.0 else 0.0), peak

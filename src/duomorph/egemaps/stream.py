@@ -52,6 +52,8 @@ Float32 = NDArray[np.float32]
 _BLOCK: Final = 60  # frames at once: bounds the memory of a call and stays in the cache
 _PAST: Final = 2 * HOP  # samples kept before a frame: its first glottal period may begin there
 _QUIET: Final = 0.001  # RMS of the weighted 60 ms frame under which nothing counts as voiced
+_FORMANTS: Final = [16, 19, 22]  # columns of the raw row
+_BANDWIDTHS: Final = [17, 20, 23]
 _REFERENCE: Final = 27.5  # Hz, 0 semitones
 
 
@@ -70,9 +72,14 @@ def check_samples(samples: NDArray[Any]) -> Array:
 
 
 class RawStream:
-    """Samples in, raw descriptor rows (n, 26) out; see `contours`."""
+    """Samples in, raw descriptor rows (n, 26) out; see `contours`.
 
-    def __init__(self) -> None:
+    Args:
+        formants_unvoiced: also find formants where there is no voice (the functionals do not read them).
+    """
+
+    def __init__(self, *, formants_unvoiced: bool) -> None:
+        self._formants_unvoiced = formants_unvoiced
         self._path = PitchPath()
         self._periods = Periods()
         self.reset()
@@ -110,11 +117,9 @@ class RawStream:
         audio = self._audio[_PAST + self._seen * HOP :]
         self._seen += count
         short = cut(audio, SHORT, count)
-        windowed = short * SHORT_WINDOW
         long = cut(audio, LONG, count) * LONG_WINDOW
         rows = np.zeros((count, c.RAW))
-        rows[:, :10], self._magnitude = spectral(power(windowed, SHORT_FFT), self._magnitude)
-        rows[:, [16, 19, 22]], rows[:, [17, 20, 23]] = formants(windowed)
+        rows[:, :10], self._magnitude = spectral(power(short * SHORT_WINDOW, SHORT_FFT), self._magnitude)
         rows[:, 25] = (short**2).mean(axis=1)
         spectrum = power(long, LONG_FFT)
         self._rows = np.concatenate([self._rows, rows])
@@ -131,8 +136,12 @@ class RawStream:
         f0 = np.where(self._loud[:count], f0, 0.0)
         voiced = f0 > 0.0
         rows[:, 10] = np.where(voiced, 12.0 * np.log2(np.where(voiced, f0, _REFERENCE) / _REFERENCE), 0.0)
+        asked = np.flatnonzero(voiced | self._formants_unvoiced)
+        if len(asked):
+            short = cut(self._audio[_PAST:], SHORT, count)[asked] * SHORT_WINDOW
+            rows[np.ix_(asked, _FORMANTS)], rows[np.ix_(asked, _BANDWIDTHS)] = formants(short)
         rows[:, 11:13] = self._periods.feed(self._audio, _PAST, f0)
-        voice = harmonics(self._power[:count], f0, rows[:, [16, 19, 22]])
+        voice = harmonics(self._power[:count], f0, rows[:, _FORMANTS])
         rows[:, 13:16] = voice[:, :3]
         rows[:, [18, 21, 24]] = voice[:, 3:]
         self._rows, self._power = self._rows[count:].copy(), self._power[count:].copy()
@@ -151,7 +160,7 @@ class LldStream:
     latency_s: Final = LONG / SAMPLE_RATE + (LAG + 1 + GROUP - 1) / FRAME_RATE
 
     def __init__(self) -> None:
-        self._raw = RawStream()
+        self._raw = RawStream(formants_unvoiced=True)
         self._smoother = c.Smoother(c.LLD_NONZERO)
 
     def feed(self, samples: Float32) -> Float32:
@@ -180,7 +189,7 @@ class ContourStream:
     """What the functionals read: (n, 36) float32 rows."""
 
     def __init__(self) -> None:
-        self._raw = RawStream()
+        self._raw = RawStream(formants_unvoiced=False)
         self._smoother = c.Smoother(c.CONTOUR_NONZERO)
 
     def feed(self, samples: Array) -> Float32:

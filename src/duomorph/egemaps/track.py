@@ -16,7 +16,6 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from duomorph.egemaps.frames import Array
 from duomorph.egemaps.pitch import COUNT
@@ -44,8 +43,8 @@ class PitchPath:
         """Back to the start of a sound."""
         self._cost = np.zeros(_STATES)
         self._octave = np.zeros(COUNT)
-        self._back: list[NDArray[np.intp]] = []  # of undecided frames
-        self._hz: list[Array] = []
+        self._back: list[list[int]] = []  # of undecided frames: for each state the best one before it
+        self._hz: list[list[float]] = []  # of undecided frames: F0 of each state
         self._started = False
 
     def feed(self, hz: Array, voicing: Array) -> Array:
@@ -54,49 +53,45 @@ class PitchPath:
         if not count:
             return np.zeros(0)
         there = hz > 0.0
-        local = np.full((count, _STATES), _NEVER)
         best = voicing.max(axis=1)
         cost = _BEST * (1.0 - best[:, None]) + _LOCAL * (best[:, None] - voicing) + _THRESHOLD * (voicing < _VOICED)
         cost += _LOW * np.maximum(1.0 - hz / 100.0, 0.0) + _HIGH * np.maximum(1.0 - 300.0 / np.maximum(hz, 1.0), 0.0)
+        local = np.empty((count, _STATES))
         local[:, :COUNT] = np.where(there, cost, _NEVER)
         local[:, COUNT] = _THRESHOLD * (best >= _VOICED)
         octave = np.log2(np.where(there, hz, 1.0))
         before = np.concatenate([self._octave[None], octave[:-1]])
-        move = np.full((count, _STATES, _STATES), _SWITCH)  # from, to
-        move[:, :COUNT, :COUNT] = _JUMP * np.abs(octave[:, None, :] - before[:, :, None])
+        move = np.full((count, _STATES, _STATES), _SWITCH)  # to, from
+        move[:, :COUNT, :COUNT] = _JUMP * np.abs(octave[:, :, None] - before[:, None, :])
         move[:, COUNT, COUNT] = 0.0
         if not self._started:
             move[0] = 0.0
             self._started = True
+        move += local[:, :, None]
         self._octave = octave[-1]
+        self._hz += np.concatenate([hz, np.zeros((count, 1))], axis=1).tolist()
         decided = []
         total = self._cost
-        index = np.arange(_STATES)
-        for t in range(count):
-            reach = total[:, None] + move[t]
-            back = reach.argmin(axis=0)
-            total = reach[back, index] + local[t]
+        for step in move:
+            reach = step + total
+            self._back.append(reach.argmin(axis=1).tolist())
+            total = reach.min(axis=1)
             total -= total.min()  # each frame, so that the bits do not depend on the chunks
-            self._back.append(back)
-            self._hz.append(hz[t])
             if len(self._back) > LAG:
-                decided.append(self._oldest(int(total.argmin())))
+                state = int(total.argmin())
+                for back in self._back[:0:-1]:
+                    state = back[state]
+                self._back.pop(0)
+                decided.append(self._hz.pop(0)[state])
         self._cost = total
         return np.array(decided)
-
-    def _oldest(self, state: int) -> float:
-        for back in self._back[:0:-1]:
-            state = int(back[state])
-        self._back.pop(0)
-        hz = self._hz.pop(0)
-        return float(hz[state]) if state < COUNT else 0.0
 
     def finish(self) -> Array:
         """F0 of the frames not yet decided; the path is then done (`reset` starts another)."""
         state = int(self._cost.argmin())
         decided = []
         for back, hz in zip(self._back[::-1], self._hz[::-1], strict=True):
-            decided.append(float(hz[state]) if state < COUNT else 0.0)
-            state = int(back[state])
+            decided.append(hz[state])
+            state = back[state]
         self._back, self._hz = [], []
         return np.array(decided[::-1])
