@@ -65,7 +65,7 @@ def formants(windowed: Array) -> tuple[Array, Array]:
     hz = np.angle(roots) * (RATE / (2 * np.pi))
     usable = (hz >= _LOWEST) & (hz <= _HIGHEST)
     order = np.argsort(np.where(usable, hz, np.inf), axis=1, kind="stable")[:, :COUNT]
-    found = np.take_along_axis(usable, order, axis=1)
-    radius = np.maximum(np.abs(np.take_along_axis(roots, order, axis=1)), 1e-12)
-    bandwidth = np.abs(np.log(radius)) * (RATE / np.pi)
-    return np.where(found, np.take_along_axis(hz, order, axis=1), 0.0), np.where(found, bandwidth, 0.0)
+    rows = np.arange(len(a))[:, None]
+    found = usable[rows, order]
+    bandwidth = np.abs(np.log(np.maximum(np.abs(roots[rows, order]), 1e-12))) * (RATE / np.pi)
+    return np.where(found, hz[rows, order], 0.0), np.where(found, bandwidth, 0.0)

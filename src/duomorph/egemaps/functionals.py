@@ -66,7 +66,7 @@ def _moments(x: Array) -> tuple[Array, Array]:
     count = np.where(c.CONTOUR_NONZERO, np.maximum(np.count_nonzero(x, axis=0), 1), len(x))
     mean = x.sum(axis=0) / count
     away = x - mean
-    squares = np.einsum("ij,ij->j", away, away) - (len(x) - count) * mean**2  # without the zeros left out
+    squares = (away * away).sum(axis=0) - (len(x) - count) * mean**2  # without the zeros left out
     deviation = np.sqrt(np.maximum(squares, 0.0) / count)
     return mean, np.where(mean != 0.0, deviation / np.where(mean != 0.0, mean, 1.0), 0.0)
 

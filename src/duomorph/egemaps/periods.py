@@ -20,10 +20,11 @@ from typing import Final
 
 import numpy as np
 
-from duomorph.egemaps.frames import HOP, SAMPLE_RATE, Array
+from duomorph.egemaps.frames import HOP, LONG, SAMPLE_RATE, Array
 
 _RANGE: Final = 0.1  # of the period, to either side
 _MARGIN: Final = 0.35  # of a period: how far before the frame the pointer rests
+_NOTHING: Final = np.zeros(1)
 _MATCH: Final = 0.5  # correlation under which two periods are not of one voice
 
 
@@ -61,57 +62,76 @@ class Periods:
         first = not self._voiced
         if first:
             self._voiced, self._ahead = True, 0
-        lengths: list[float] = []
-        changes: list[float] = []
-        amplitudes: list[float] = []
-        differences: list[float] = []
+        size = int(period)
+        lengths = changes = amplitudes = differences = 0.0  # sums
+        matched = compared = 0
         place = begin + self._ahead
+        search = _Search(audio, place, begin + LONG, period)
+        swing = -1.0  # peak to peak from `place` on, where it is known
         while place + _MARGIN * period < begin or first:
             first = False
-            length, match = _next_period(audio, place, period)
+            length, match = search.next_period(place)
             step = round(length)
             if match >= _MATCH:
-                size = int(period)
-                here = audio[place + 1 : place + size]
-                there = audio[place + step + 1 : place + step + size]
-                a, b = float(here.max() - here.min()), float(there.max() - there.min())
-                amplitudes.append(a + b)
-                differences.append(abs(a - b))
-                lengths.append(length)
+                here = swing if swing >= 0.0 else _swing(audio, place, size)
+                swing = _swing(audio, place + step, size)
+                amplitudes += here + swing
+                differences += abs(here - swing)
+                lengths += length
+                matched += 1
                 if self._length:
-                    changes.append(abs(length - self._length))
+                    changes += abs(length - self._length)
+                    compared += 1
                 self._length = length
+            else:
+                swing = -1.0
             place += step
         self._ahead = place - begin - HOP
-        if amplitudes:
-            ratio = 2.0 * sum(differences) / max(sum(amplitudes), 1e-12)
+        if matched:
+            ratio = 2.0 * differences / max(amplitudes, 1e-12)
             self._shimmer = 20.0 * math.log10(1.0 + min(ratio, 1.0))
-        if changes:
-            self._jitter = (sum(changes) / len(changes)) / (sum(lengths) / len(lengths))
+        if compared:
+            self._jitter = (changes / compared) / (lengths / matched)
         return self._jitter, self._shimmer
 
 
-def _next_period(audio: Array, place: int, period: float) -> tuple[float, float]:
-    """Length of the period at `place` by its best match, refined by a parabola, and the correlation there."""
-    size = round(period)
-    low, high = math.floor(period * (1.0 - _RANGE)), math.ceil(period * (1.0 + _RANGE))
-    here = audio[place : place + size]
-    after = audio[place + low : place + high + size]
-    # Correlation coefficient at each lag; running sums give the mean and energy of each stretch.
-    here = here - np.add.reduce(here) / size
-    dot = np.correlate(after, here)
-    totals = np.cumsum([after, after * after], axis=1)
-    sums = totals[:, size - 1 :]
-    sums[:, 1:] -= totals[:, : high - low]
-    energy = sums[1] - sums[0] * sums[0] / size
-    match = (dot / np.sqrt(np.maximum(energy, 1e-12) * float(here @ here) + 1e-18)).tolist()
-    best, peak = 0, -1.0
-    for k in range(1, len(match) - 1):
-        value = match[k]
-        if value > peak and match[k - 1] < value >= match[k + 1]:
-            best, peak = k, value
-    if not best:
-        return period, 0.0
-    a, c = match[best - 1], match[best + 1]
-    bend = a - 2.0 * peak + c
-    return low + best + (0.5 * (a - c) / bend if bend < 0.0 else 0.0), peak
+def _swing(audio: Array, place: int, size: int) -> float:
+    """Peak to peak of one period."""
+    period = audio[place + 1 : place + size]
+    return float(period.max() - period.min())
+
+
+class _Search:
+    """The next period by its best match, anywhere between two places of a sound, for one period length."""
+
+    def __init__(self, audio: Array, start: int, stop: int, period: float) -> None:
+        self._audio, self._start, self._period = audio, start, period
+        self._size = round(period)
+        self._low, self._high = math.floor(period * (1.0 - _RANGE)), math.ceil(period * (1.0 + _RANGE))
+        part = audio[start:stop]
+        # Running sums give the mean and the energy of any stretch.
+        self._sum = np.concatenate([_NOTHING, part.cumsum()])
+        self._energy = np.concatenate([_NOTHING, (part * part).cumsum()])
+
+    def next_period(self, place: int) -> tuple[float, float]:
+        """Length of the period at `place`, refined by a parabola, and the correlation coefficient there."""
+        size, low, high = self._size, self._low, self._high
+        i = place - self._start
+        total = float(self._sum[i + size] - self._sum[i])
+        energy = float(self._energy[i + size] - self._energy[i]) - total * total / size
+        sums = self._sum[i + low + size : i + high + size + 1] - self._sum[i + low : i + high + 1]
+        energies = self._energy[i + low + size : i + high + size + 1] - self._energy[i + low : i + high + 1]
+        energies -= sums * sums / size
+        sums *= total / size
+        dot = np.correlate(self._audio[place + low : place + high + size], self._audio[place : place + size])
+        match = ((dot - sums) / np.sqrt(np.maximum(energies, 1e-12) * max(energy, 0.0) + 1e-18)).tolist()
+        best, peak = 0, -1.0
+        for k in range(1, len(match) - 1):
+            value = match[k]
+            if value > peak and match[k - 1] < value >= match[k + 1]:
+                best, peak = k, value
+        if not best:
+            return self._period, 0.0
+        a, c = match[best - 1], match[best + 1]
+        bend = a - 2.0 * peak + c
+        return low + best + (0.5 * (a - c) / bend if bend < 0.0 else 0.0), peak

@@ -121,7 +121,7 @@ def candidates(magnitude: Array) -> tuple[Array, Array]:
     strength = np.where(peak, inner, 0.0)
     rows = np.arange(len(total))[:, None]
     best: NDArray[np.intp] = np.argpartition(-strength, COUNT, axis=1)[:, :COUNT]
-    best = np.take_along_axis(best, np.argsort(-strength[rows, best], axis=1, kind="stable"), axis=1)
+    best = best[rows, np.argsort(-strength[rows, best], axis=1, kind="stable")]
     real = strength[rows, best] > 0.0
     low, middle, high = total[rows, best], total[rows, best + 1], total[rows, best + 2]
     bend = low - 2.0 * middle + high
@@ -131,4 +131,4 @@ def candidates(magnitude: Array) -> tuple[Array, Array]:
     real &= (hz >= MIN_F0) & (hz <= MAX_F0)
     voicing = np.where(real, 1.0 - mean[:, None] / np.where(score > 0.0, score, 1.0), 0.0)
     order = np.argsort(~real, axis=1, kind="stable")  # those out of range leave no gap
-    return np.take_along_axis(np.where(real, hz, 0.0), order, axis=1), np.take_along_axis(voicing, order, axis=1)
+    return np.where(real, hz, 0.0)[rows, order], voicing[rows, order]

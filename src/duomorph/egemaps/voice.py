@@ -49,19 +49,25 @@ def _nearest_peaks(magnitude: Array, centre: Array, half: Array) -> tuple[Array,
     inside = centre <= size - 2
     base = np.clip(centre, 0, size - 2).astype(np.intp)
     rows = np.arange(count)[:, None]
-    places = np.stack([below[rows, base], above[rows, base + 1]])  # (2, T, N)
-    clipped = np.clip(places, 1, size - 2)
+    lower, upper = below[rows, base], above[rows, base + 1]
+    # Where the two are as good as equally far, the parabola decides; so both are refined.
+    low_place, low_height = _refined(magnitude, rows, lower)
+    high_place, high_height = _refined(magnitude, rows, upper)
+    take = np.abs(high_place - centre) < np.abs(low_place - centre)
+    place = np.where(take, high_place, low_place)
+    whole = np.where(take, upper, lower)
+    real = inside & (np.abs(whole - centre) <= half[:, None])
+    return place, np.where(real, np.where(take, high_height, low_height), 0.0)
+
+
+def _refined(magnitude: Array, rows: NDArray[np.intp], places: NDArray[np.intp]) -> tuple[Array, Array]:
+    """Place and height of local maxima by a parabola through three bins."""
+    clipped = np.clip(places, 1, magnitude.shape[1] - 2)
     left, middle, right = magnitude[rows, clipped - 1], magnitude[rows, clipped], magnitude[rows, clipped + 1]
     bend = left - 2.0 * middle + right
-    move = 0.5 * (left - right) / np.where(bend < 0.0, bend, -1.0)
-    height = middle - 0.25 * (left - right) * move
-    distance = np.abs(places + move - centre)
-    choice = (distance[1] < distance[0]).astype(np.intp)[None]
-    place = np.take_along_axis(places + move, choice, axis=0)[0]
-    height = np.take_along_axis(height, choice, axis=0)[0]
-    whole = np.take_along_axis(places, choice, axis=0)[0]
-    real = inside & (np.abs(whole - centre) <= half[:, None])
-    return place, np.where(real, height, 0.0)
+    tilt = left - right
+    move = 0.5 * tilt / np.where(bend < 0.0, bend, -1.0)
+    return places + move, middle - 0.25 * tilt * move
 
 
 def hnr(power: Array, f0: Array) -> Array:
@@ -69,7 +75,7 @@ def hnr(power: Array, f0: Array) -> Array:
     r = np.fft.irfft(power, LONG_FFT)
     period = np.rint(SAMPLE_RATE / f0).astype(np.intp)
     near = np.clip(period[:, None] + np.arange(-3, 4), 1, LONG_FFT // 2)
-    best = np.take_along_axis(r, near, axis=1).max(axis=1)
+    best = r[np.arange(len(r))[:, None], near].max(axis=1)
     rest = np.maximum(r[:, 0] - best, 1e-10 * r[:, 0] + 1e-30)
     return np.asarray(10.0 * np.log10(np.maximum(best / rest, 1e-10)))
 
@@ -84,10 +90,11 @@ def harmonics(power: Array, f0: Array, formant_hz: Array) -> Array:
     power, f0, formant_hz = power[voiced], f0[voiced], formant_hz[voiced]
     magnitude = np.sqrt(power)
     step = f0 / _BIN
-    count = int(min(_HARMONICS, _BINS / step.min()))
+    # Harmonics as far as a formant can ask for them.
+    count = int(min(_HARMONICS, (1.0 + _REACH) * (formant_hz / f0[:, None]).max() + 1.5, _BINS / step.min()))
     place, height = _nearest_peaks(magnitude, step[:, None] * np.arange(1, max(count, 3) + 1), 0.5 * step)
     around = np.clip(np.rint(step).astype(np.intp)[:, None] + np.arange(-1, 2), 0, _BINS - 1)
-    fundamental = np.take_along_axis(magnitude, around, axis=1).max(axis=1)
+    fundamental = magnitude[np.arange(len(voiced))[:, None], around].max(axis=1)
     level = np.where(height > 0.0, _db(height / np.maximum(fundamental, 1e-30)[:, None]), _MISSING)  # over F0
     level[:, 0] = 0.0
     rows = np.empty((len(voiced), COUNT))
