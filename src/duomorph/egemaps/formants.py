@@ -43,12 +43,14 @@ def predictor(r: Array) -> Array:
     """(T, 12) autocorrelation -> (T, 12) prediction-error filters 1, a1, ..., a11 (Levinson-Durbin)."""
     a = np.zeros_like(r)
     a[:, 0] = 1.0
-    error = r[:, 0].copy()
+    error = r[:, 0] + 1e-30
     for i in range(1, r.shape[1]):
-        k = -(a[:, :i] * r[:, i:0:-1]).sum(axis=1) / np.where(error > 0.0, error, 1.0)
-        k = np.where(error > 0.0, np.clip(k, -1.0, 1.0), 0.0)
+        k = np.einsum("ij,ij->i", a[:, :i], r[:, i:0:-1])
+        k /= -error
+        np.clip(k, -1.0, 1.0, out=k)
         a[:, 1 : i + 1] += k[:, None] * a[:, i - 1 :: -1]
         error *= 1.0 - k * k
+        error += 1e-30
     return a
 
 

@@ -63,12 +63,12 @@ def functionals(rows: NDArray[np.floating]) -> NDArray[np.float32]:
 
 def _moments(x: Array) -> tuple[Array, Array]:
     """Mean, and standard deviation over mean, of each column; zeros count only where the contour keeps them."""
-    count = np.where(c.CONTOUR_NONZERO, np.maximum(np.count_nonzero(x, axis=0), 1), len(x))
-    mean = x.sum(axis=0) / count
-    away = x - mean
-    squares = (away * away).sum(axis=0) - (len(x) - count) * mean**2  # without the zeros left out
-    deviation = np.sqrt(np.maximum(squares, 0.0) / count)
-    return mean, np.where(mean != 0.0, deviation / np.where(mean != 0.0, mean, 1.0), 0.0)
+    one = np.ones(len(x))
+    count = np.where(c.CONTOUR_NONZERO, np.maximum(one @ (x != 0.0), 1.0), len(x))
+    mean = one @ x / count
+    variance = np.maximum(one @ (x * x) / count - mean * mean, 0.0)
+    variance[variance < 1e-12 * mean * mean] = 0.0  # a constant contour, but for rounding
+    return mean, np.where(mean != 0.0, np.sqrt(variance) / np.where(mean != 0.0, mean, 1.0), 0.0)
 
 
 def _percentiles(x: Array) -> Array:

@@ -24,7 +24,6 @@ from duomorph.egemaps.frames import HOP, LONG, SAMPLE_RATE, Array
 
 _RANGE: Final = 0.1  # of the period, to either side
 _MARGIN: Final = 0.35  # of a period: how far before the frame the pointer rests
-_NOTHING: Final = np.zeros(1)
 _MATCH: Final = 0.5  # correlation under which two periods are not of one voice
 
 
@@ -66,7 +65,7 @@ class Periods:
         lengths = changes = amplitudes = differences = 0.0  # sums
         matched = compared = 0
         place = begin + self._ahead
-        search = _Search(audio, place, begin + LONG, period)
+        search = _Search(audio, place, begin + min(math.ceil(2.2 * period) + 4, LONG), period)
         swing = -1.0  # peak to peak from `place` on, where it is known
         while place + _MARGIN * period < begin or first:
             first = False
@@ -98,40 +97,46 @@ class Periods:
 def _swing(audio: Array, place: int, size: int) -> float:
     """Peak to peak of one period."""
     period = audio[place + 1 : place + size]
-    return float(period.max() - period.min())
+    return float(np.maximum.reduce(period) - np.minimum.reduce(period))
 
 
 class _Search:
-    """The next period by its best match, anywhere between two places of a sound, for one period length."""
+    """The next period by its best match, from `start` on, for one period length."""
 
     def __init__(self, audio: Array, start: int, stop: int, period: float) -> None:
         self._audio, self._start, self._period = audio, start, period
-        self._size = round(period)
+        self._size = size = round(period)
         self._low, self._high = math.floor(period * (1.0 - _RANGE)), math.ceil(period * (1.0 + _RANGE))
-        part = audio[start:stop]
-        # Running sums give the mean and the energy of any stretch.
-        self._sum = np.concatenate([_NOTHING, part.cumsum()])
-        self._energy = np.concatenate([_NOTHING, (part * part).cumsum()])
+        # Running sums give the mean and the energy of every stretch of one period.
+        part = np.empty((2, stop - start))
+        part[0] = audio[start:stop]
+        np.multiply(part[0], part[0], out=part[1])
+        running = np.zeros((2, stop - start + 1))
+        np.add.accumulate(part, axis=1, out=running[:, 1:])
+        sums = running[:, size:] - running[:, :-size]
+        self._sum = sums[0]
+        energy = sums[1]
+        energy -= sums[0] * sums[0] / size
+        np.maximum(energy, 1e-12, out=energy)
+        self._weight = 1.0 / np.sqrt(energy, out=energy)
 
     def next_period(self, place: int) -> tuple[float, float]:
         """Length of the period at `place`, refined by a parabola, and the correlation coefficient there."""
         size, low, high = self._size, self._low, self._high
         i = place - self._start
-        total = float(self._sum[i + size] - self._sum[i])
-        energy = float(self._energy[i + size] - self._energy[i]) - total * total / size
-        sums = self._sum[i + low + size : i + high + size + 1] - self._sum[i + low : i + high + 1]
-        energies = self._energy[i + low + size : i + high + size + 1] - self._energy[i + low : i + high + 1]
-        energies -= sums * sums / size
-        sums *= total / size
-        dot = np.correlate(self._audio[place + low : place + high + size], self._audio[place : place + size])
-        match = ((dot - sums) / np.sqrt(np.maximum(energies, 1e-12) * max(energy, 0.0) + 1e-18)).tolist()
+        match = np.correlate(self._audio[place + low : place + high + size], self._audio[place : place + size])
+        match -= self._sum[i + low : i + high + 1] * (self._sum.item(i) / size)
+        match *= self._weight[i + low : i + high + 1] * self._weight.item(i)
+        values = match.tolist()
         best, peak = 0, -1.0
-        for k in range(1, len(match) - 1):
-            value = match[k]
-            if value > peak and match[k - 1] < value >= match[k + 1]:
+        before = values[0]
+        for k in range(1, len(values) - 1):
+            value = values[k]
+            if before < value > peak and value >= values[k + 1]:
                 best, peak = k, value
+            before = value
         if not best:
             return self._period, 0.0
-        a, c = match[best - 1], match[best + 1]
+        a, c = values[best - 1], values[best + 1]
         bend = a - 2.0 * peak + c
         return low + best + (0.5 * (a - c) / bend if bend < 0.0 else 0.0), peak

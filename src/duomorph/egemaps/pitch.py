@@ -103,12 +103,14 @@ def octave_spectrum(magnitude: Array) -> Array:
 def summation(octave: Array) -> Array:
     """(T, 513): each point collects 15 harmonics, the n-th weighted by 0.85^(n-1)."""
     total = octave.copy()
+    part = np.empty((min(_BLOCK, len(octave)), _BINS))
     for start in range(0, len(octave), _BLOCK):
-        rows = slice(start, start + _BLOCK)
-        decayed = octave[rows].copy()
+        rows = octave[start : start + _BLOCK]
+        weight = 1.0
         for shift in _SHIFTS:
-            decayed *= _COMPRESSION
-            total[rows, :-shift] += decayed[:, shift:]
+            weight *= _COMPRESSION
+            higher = np.multiply(rows[:, shift:], weight, out=part[: len(rows), shift:])
+            total[start : start + _BLOCK, :-shift] += higher
     return total
 
 
