@@ -27,7 +27,7 @@ _LOWEST: Final = 25.0  # Hz, first point of the octave axis
 _OCTAVES: Final = float(np.log2(SAMPLE_RATE / 2 / _LOWEST))
 _HARMONICS: Final = 15
 _COMPRESSION: Final = 0.85
-_BLOCK: Final = 20  # frames at once in the summation: stays in the cache
+_BLOCK: Final = 50  # frames at once in the summation: stays in the cache
 
 
 def _spline_matrix() -> Array:

@@ -49,7 +49,7 @@ from duomorph.errors import AudioError
 
 Float32 = NDArray[np.float32]
 
-_BLOCK: Final = 60  # frames at once: bounds the memory of a call and stays in the cache
+_BLOCK: Final = 100  # frames at once: bounds the memory of a call
 _PAST: Final = 2 * HOP  # samples kept before a frame: its first glottal period may begin there
 _QUIET: Final = 0.001  # RMS of the weighted 60 ms frame under which nothing counts as voiced
 _FORMANTS: Final = [16, 19, 22]  # columns of the raw row
@@ -188,6 +188,12 @@ class LldStream:
 class ContourStream:
     """What the functionals read: (n, 36) float32 rows."""
 
+    @staticmethod
+    def known(samples: int) -> int:
+        """How many rows are final once `samples` samples have been fed."""
+        frames = max((samples - LONG) // HOP + 1, 0)
+        return max(frames // GROUP * GROUP - LAG - 1, 0)
+
     def __init__(self) -> None:
         self._raw = RawStream(formants_unvoiced=False)
         self._smoother = c.Smoother(c.CONTOUR_NONZERO)
@@ -222,7 +228,7 @@ class FunctionalTrack:
         self._rate = 1 / Fraction(update_s)
         self._size = int(Fraction(window_s) * FRAME_RATE)  # rows
         self._contours = ContourStream()
-        self._ring = np.zeros((self._size, c.COUNT), dtype=np.float32)
+        self._ring = np.zeros((self._size + 2 * _BLOCK, c.COUNT), dtype=np.float32)
         self.reset()
 
     def reset(self) -> None:
@@ -240,16 +246,13 @@ class FunctionalTrack:
         """
         checked = check_samples(samples)
         out = []
-        while True:
-            due = end_sample(self._updates, self._rate)
-            take = min(due - self._samples, len(checked))
-            self._add(self._contours.feed(checked[:take]))
-            self._samples += take
-            checked = checked[take:]
-            if self._samples < due:
-                break
-            out.append(functionals(self._window()))
-            self._updates += 1
+        for start in range(0, max(len(checked), 1), _BLOCK * HOP):
+            part = checked[start : start + _BLOCK * HOP]
+            self._add(self._contours.feed(part))
+            self._samples += len(part)
+            while (due := end_sample(self._updates, self._rate)) <= self._samples:
+                out.append(functionals(self._window(ContourStream.known(due))))
+                self._updates += 1
         return np.stack(out) if out else np.zeros((0, COUNT), dtype=np.float32)
 
     def finish(self) -> Float32:
@@ -257,17 +260,15 @@ class FunctionalTrack:
         return np.zeros((0, COUNT), dtype=np.float32)
 
     def _add(self, rows: Float32) -> None:
-        for start in range(0, len(rows), self._size):
-            part = rows[start : start + self._size]
-            place = (self._rows + np.arange(len(part))) % self._size
-            self._ring[place] = part
-            self._rows += len(part)
+        self._ring[(self._rows + np.arange(len(rows))) % len(self._ring)] = rows
+        self._rows += len(rows)
 
-    def _window(self) -> Float32:
-        if self._rows <= self._size:
-            return self._ring[: self._rows]
-        first = self._rows % self._size
-        return np.concatenate([self._ring[first:], self._ring[:first]])
+    def _window(self, stop: int) -> Float32:
+        """The last rows before row `stop`."""
+        first, last = max(stop - self._size, 0) % len(self._ring), stop % len(self._ring)
+        if stop and last <= first:
+            return np.concatenate([self._ring[first:], self._ring[:last]])
+        return self._ring[first:last]
 
 
 def lld(audio: Float32) -> Float32:
