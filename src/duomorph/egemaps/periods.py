@@ -50,14 +50,18 @@ class Periods:
             (n, 2): jitter (a ratio), shimmer (dB); 0 where unvoiced or no two periods match.
         """
         out = np.zeros((len(f0), 2))
+        if not f0.any():
+            self.reset()
+            return out
+        values = audio.tolist()  # for the peaks: short lists are faster than short arrays
         for row, hz in enumerate(f0.tolist()):
             if hz > 0.0:
-                out[row] = self._frame(audio, start + row * HOP, SAMPLE_RATE / hz)
+                out[row] = self._frame(audio, values, start + row * HOP, SAMPLE_RATE / hz)
             else:
                 self.reset()
         return out
 
-    def _frame(self, audio: Array, begin: int, period: float) -> tuple[float, float]:
+    def _frame(self, audio: Array, values: list[float], begin: int, period: float) -> tuple[float, float]:
         first = not self._voiced
         if first:
             self._voiced, self._ahead = True, 0
@@ -72,8 +76,8 @@ class Periods:
             length, match = search.next_period(place)
             step = round(length)
             if match >= _MATCH:
-                here = swing if swing >= 0.0 else _swing(audio, place, size)
-                swing = _swing(audio, place + step, size)
+                here = swing if swing >= 0.0 else _swing(values[place + 1 : place + size])
+                swing = _swing(values[place + step + 1 : place + step + size])
                 amplitudes += here + swing
                 differences += abs(here - swing)
                 lengths += length
@@ -94,10 +98,9 @@ class Periods:
         return self._jitter, self._shimmer
 
 
-def _swing(audio: Array, place: int, size: int) -> float:
+def _swing(period: list[float]) -> float:
     """Peak to peak of one period."""
-    period = audio[place + 1 : place + size]
-    return float(np.maximum.reduce(period) - np.minimum.reduce(period))
+    return max(period) - min(period)
 
 
 class _Search:

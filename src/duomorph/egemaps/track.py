@@ -73,12 +73,13 @@ class PitchPath:
         decided = []
         total = self._cost
         for step in move:
-            reach = step + total
-            self._back.append(reach.argmin(axis=1).tolist())
-            total = reach.min(axis=1)
-            total -= total.min()  # each frame, so that the bits do not depend on the chunks
+            step += total
+            self._back.append(step.argmin(axis=1).tolist())
+            total = np.minimum.reduce(step, axis=1)
+            state = total.argmin()
+            total -= total[state]  # each frame, so that the bits do not depend on the chunks
             if len(self._back) > LAG:
-                state = int(total.argmin())
+                state = int(state)
                 for back in self._back[:0:-1]:
                     state = back[state]
                 self._back.pop(0)
