@@ -52,6 +52,7 @@ def test_frame_rates() -> None:
     assert clock.frame_rate("29.97") == clock.frame_rate(29.97) == Fraction(30000, 1001)
     assert clock.frame_rate("30000/1001") == Fraction(30000, 1001)
     assert clock.frame_rate(60) == 60
-    for bad in (0, 23, 121, -30, "fast", "1/0", float("nan"), float("inf"), None):
+    assert clock.frame_rate(23.976) == Fraction(24000, 1001)
+    for bad in (0, 23, 23.9, 121, 121, -30, "fast", "1/0", float("nan"), float("inf"), None):
         with pytest.raises(SettingError, match="24 to 120"):
             clock.frame_rate(bad)  # type: ignore[arg-type]

@@ -158,8 +158,19 @@ def test_models_that_are_not_ours_are_refused(tmp_path: Path) -> None:
         dm.load(tmp_path / "absent.onnx")
     for name, data in (("empty.onnx", b""), ("text.onnx", b"hello" * 100)):
         (tmp_path / name).write_bytes(data)
+        with pytest.raises(ModelError, match="lacks its weights: expected"):
+            dm.load(tmp_path / name)
+        (tmp_path / name).with_suffix(".safetensors").write_bytes(data)
         with pytest.raises(ModelError, match="expected a file written by"):
             dm.load(tmp_path / name)
+    shipped = Path(dm.load().info().path)
+    copy = tmp_path / shipped.name
+    copy.write_bytes(shipped.read_bytes())
+    weights = bytearray(shipped.with_suffix(".safetensors").read_bytes())
+    weights[-1] ^= 1
+    copy.with_suffix(".safetensors").write_bytes(weights)
+    with pytest.raises(ModelError, match="does not belong to"):
+        dm.load(copy)
 
 
 def test_what_info_says(face: dm.Face) -> None:

@@ -4,12 +4,34 @@
     face = dm.load()
     clip = face.animate("speech.wav", fps=60)
     clip.save("speech.csv")
+
+What stands behind a name is imported when it is first used, so that the command line and scripts start at once.
 """
 
-from duomorph.clip import Clip
-from duomorph.errors import DuomorphError
-from duomorph.face import Face, load
-from duomorph.stream import Stream
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from duomorph.clip import Clip
+    from duomorph.errors import DuomorphError
+    from duomorph.face import Face, load
+    from duomorph.stream import Stream
 
 __version__ = "0.1.0"
 __all__ = ["Clip", "DuomorphError", "Face", "Stream", "load"]
+
+_HOMES = {"Clip": "clip", "DuomorphError": "errors", "Face": "face", "Stream": "stream", "load": "face"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'duomorph' has no attribute {name!r}")
+    value = getattr(import_module(f"duomorph.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -34,6 +34,7 @@ from duomorph.containers import SLACK, cut
 from duomorph.errors import AudioError
 
 BLOCK_SECONDS: Final = 10.0
+OGG_START_S: Final = 0.05
 MIN_RATE: Final = 1_000  # Hz; outside these the header is damaged
 MAX_RATE: Final = 768_000
 MAX_CHANNELS: Final = 64
@@ -203,7 +204,10 @@ def _libsndfile(source: soundfile.SoundFile, path: Path, seconds: float) -> Gene
         _check_values(chunk, got / rate, rate, repr(str(path)))
         got += len(chunk)
         yield resampler.feed(_mono(chunk))
-    if got < source.frames < 1 << 62 and source.format != "MP3":  # 2**63 - 1: unknown; of an mp3: an estimate
+    # 2**63 - 1 frames: unknown; of an mp3: an estimate; ogg pages may count from a start of their own, and a cut page
+    # is noticed before
+    missing = source.frames - got if source.frames < 1 << 62 and source.format != "MP3" else 0
+    if missing > (rate * OGG_START_S if source.format == "OGG" else 0):
         raise _cut(path, got / rate, source.frames / rate)
     yield resampler.finish()
 

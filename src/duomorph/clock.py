@@ -24,8 +24,8 @@ TICK_RATE: Final = 60  # Hz, steps of the network
 ROW_RATE: Final = 120  # Hz, mel rows
 ROWS_PER_TICK: Final = ROW_RATE // TICK_RATE
 MAX_DELAY: Final = 12  # ticks, 200 ms
-MIN_FPS: Final = 24
-MAX_FPS: Final = 120
+MIN_FPS: Final = Fraction(24_000, 1001)  # film on television, 23.976
+MAX_FPS: Final = Fraction(120)
 
 
 def end_sample(index: int, rate: int | Fraction) -> int:
@@ -50,19 +50,20 @@ def nominal_hop(fps: Fraction) -> int:
 
 
 def frame_rate(fps: int | float | str | Fraction) -> Fraction:
-    """A checked frame rate; 29.97 and "30000/1001" mean the broadcast rate.
+    """A checked frame rate; 23.976, 29.97 and "30000/1001" mean the broadcast rates.
 
     Raises:
-        SettingError: not a number from 24 to 120.
+        SettingError: not a number from 23.976 to 120.
     """
     try:
         rate = Fraction(fps)
     except (ValueError, TypeError, OverflowError, ZeroDivisionError):
         rate = Fraction(0)
-    if not MIN_FPS <= rate <= MAX_FPS:
-        raise SettingError(f"frame rate {fps!r} is out of range: expected {MIN_FPS} to {MAX_FPS} fps, try 30 or 60")
     broadcast = Fraction(round(rate) * 1000, 1001)
-    return broadcast if abs(rate - broadcast) < Fraction(1, 200) else rate.limit_denominator(1001)
+    rate = broadcast if abs(rate - broadcast) < Fraction(1, 200) else rate.limit_denominator(1001)
+    if not MIN_FPS <= rate <= MAX_FPS:
+        raise SettingError(f"frame rate {fps!r} is out of range: expected 24 to 120 fps, try 30 or 60")
+    return rate
 
 
 def delay_ticks(delay_ms: float) -> int:

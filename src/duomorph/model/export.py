@@ -43,7 +43,7 @@ class _Step(nn.Module):
         self, mel: Tensor, emotion: Tensor, slot: Tensor, style: Tensor, delay: Tensor, *state: Tensor
     ) -> tuple[Tensor, ...]:
         weights, after = self.network(mel, emotion, slot, style, delay, State(*state))
-        return weights, *flat(after)
+        return weights, *(part.clone() for part in flat(after))  # a part that a smaller form leaves as it was
 
 
 def flat(state: State) -> tuple[Tensor, ...]:

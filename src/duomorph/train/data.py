@@ -34,6 +34,7 @@ from duomorph.model.config import FUNCTIONALS, UPDATE_TICKS, ModelConfig
 Float32 = NDArray[np.float32]
 
 SESSION_S: Final = 60
+BALANCE: Final = 0.75  # 0: corpora are drawn by their length, 1: all alike
 VERSION: Final = 1  # raise when the features change: the cache is keyed by it
 
 
@@ -191,9 +192,9 @@ class Crops:
         self.ticks = ticks + self.warm
         lengths = np.array([len(session) for session in sessions], dtype=float)
         styles = np.array([session.style for session in sessions])
-        for style in set(styles):  # a small corpus is drawn more often than its share, by the square root
+        for style in set(styles):  # a small corpus is drawn more often than its share
             own = styles == style
-            lengths[own] /= np.sqrt(lengths[own].sum())
+            lengths[own] /= lengths[own].sum() ** BALANCE
         self._chance = lengths / lengths.sum()
 
     def draw(self, count: int) -> Batch:
