@@ -1,11 +1,12 @@
 """How near our eGeMAPS is to openSMILE's, descriptor by descriptor and functional by functional.
 
     pip install opensmile                    # the oracle: non-commercial licence, only for whoever runs this
-    DUOMORPH_CORPUS=... python benchmarks/egemaps_parity.py [--table docs-table.md]
+    DUOMORPH_CORPUS=... python benchmarks/egemaps_parity.py [--table table.md]
+    python benchmarks/egemaps_parity.py --golden tests/data/egemaps_golden.npz
 
 60 LibriSpeech utterances (all readers), 60 EMO-DB, 10 LibriSpeech with noise at 10 dB. Descriptors: Pearson r pooled
 over frames, over those both call voiced where a descriptor is voiced-only. Functionals: r over utterances. The last
-line is JSON.
+line is JSON. `--golden` writes made-up voices and openSMILE's answers for the tests.
 """
 
 from __future__ import annotations
@@ -96,12 +97,51 @@ def correlation(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
     return float(np.corrcoef(a.astype(float), b.astype(float))[0, 1])
 
 
+def babble(seed: int, f0: float, noise: float) -> Array:
+    """Three seconds of vowels, breath and pauses, by pulses through three resonators; 16-bit."""
+    rng = np.random.default_rng(seed)
+    out = np.zeros(3 * 16000)
+    start = 1600
+    while start < len(out) - 8000:
+        length = int(rng.integers(2400, 8000))
+        t = np.arange(length) / 16000
+        pitch = f0 * 2 ** (rng.uniform(-0.3, 0.3) + rng.uniform(-0.8, 0.8) * t + 0.02 * np.sin(2 * np.pi * 5 * t))
+        pulses = np.diff(np.floor(np.cumsum(pitch / 16000)), prepend=0.0) * (1 + 0.05 * rng.standard_normal(length))
+        sound = pulses if rng.random() < 0.8 else 0.1 * rng.standard_normal(length)
+        for centre, width in zip(rng.uniform((300, 800, 2200), (800, 2200, 3200)), (80, 100, 140), strict=True):
+            radius = np.exp(-np.pi * width / 16000)
+            a, b = 2 * radius * np.cos(2 * np.pi * centre / 16000), -(radius**2)
+            y1 = y2 = 0.0
+            for i, x in enumerate(sound.tolist()):
+                y1, y2 = x + a * y1 + b * y2, y1
+                sound[i] = y1
+        out[start : start + length] += sound / np.abs(sound).max() * np.hanning(length) * rng.uniform(0.1, 0.5)
+        start += length + int(rng.integers(0, 4000))
+    out += noise * rng.standard_normal(len(out))
+    return (np.round(np.clip(out, -1, 1) * 32767) / 32767).astype(np.float32)
+
+
+def write_golden(path: Path) -> None:
+    sounds = [("low", babble(1, 110.0, 1e-3)), ("high", babble(2, 210.0, 1e-3))]
+    descriptors, functionals = oracle(sounds, None)
+    np.savez_compressed(
+        path,
+        sounds=np.stack([np.round(audio * 32767) for _, audio in sounds]).astype(np.int16),
+        lld=np.stack([d[: (len(a) - 960) // 160 + 1] for d, (_, a) in zip(descriptors, sounds, strict=True)]),
+        functionals=functionals,
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--corpus", type=Path, default=Path(os.environ.get("DUOMORPH_CORPUS", "corpus")))
     parser.add_argument("--cache", type=Path, help="keep openSMILE's answers in this npz file")
     parser.add_argument("--table", type=Path, help="write the table of all descriptors and functionals (markdown)")
+    parser.add_argument("--golden", type=Path, help="write the tests' sounds and answers (npz), nothing else")
     args = parser.parse_args()
+    if args.golden:
+        write_golden(args.golden)
+        return
 
     sounds = utterances(args.corpus)
     theirs_low, theirs_high = oracle(sounds, args.cache)

@@ -4,9 +4,9 @@ One promise: the numbers are openSMILE's, with its peculiar resampler, because t
 
     frequencies, bandwidths = formants(hamming_frames)     # (T, 3) Hz each
 
-Source: Markel & Gray 1976 (autocorrelation method, root solving); order 11 at 11 kHz as GeMAPS says. What the reference
-does beyond that is found by measurement and told in docs/egemaps.md: only the lowest 110 DFT bins survive its resampling
-(0-3.4 kHz), the last third of the window is cut off, and the roots are those of 1 - sum a z^-k.
+Source: Markel & Gray 1976 (autocorrelation method, root solving); order 11 at 11 kHz as GeMAPS says. What the
+reference does beyond that is found by measurement and told in docs/egemaps.md: only the lowest 110 DFT bins survive
+its resampling (0-3.4 kHz), the last third of the window is cut off, and the roots are those of 1 - sum a z^-k.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _HIGHEST: Final = 5450.0
 
 
 def _resampler() -> Array:
-    """(320, 154): a windowed 16 kHz frame to 11 kHz, by DFT synthesis from 110 bins.
+    """(320, 220): a windowed 16 kHz frame to 11 kHz, by DFT synthesis from 110 bins.
 
     The frame sits in the middle of the 512-point DFT, so 66 of 220 output samples are empty and 66 fall off the end.
     """

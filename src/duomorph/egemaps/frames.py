@@ -29,8 +29,8 @@ GROUP: Final = 5  # frames that are always computed together, see `times`
 
 _n = np.arange(SHORT)
 SHORT_WINDOW: Final[Array] = 0.54 - 0.46 * np.cos(2 * np.pi * _n / (SHORT - 1))  # Hamming
-_n = np.arange(LONG) - (LONG - 1) / 2
-LONG_WINDOW: Final[Array] = np.exp(-0.5 * (_n / (0.4 * (LONG - 1) / 2)) ** 2)  # Gauss, sigma 0.4
+_away = np.arange(LONG) - (LONG - 1) / 2
+LONG_WINDOW: Final[Array] = np.exp(-0.5 * (_away / (0.4 * (LONG - 1) / 2)) ** 2)  # Gauss, sigma 0.4
 
 
 def cut(audio: Array, size: int, frames: int) -> Array:

@@ -4,8 +4,8 @@ One promise: a pure function of the contour rows it is given; no rows give zeros
 
     row = functionals(contours(audio))      # (88,)
 
-Source: GeMAPS (Eyben et al. 2016), section 3.2, and the published configuration. Slopes: each rise goes from a valley to
-the next peak, each fall from a peak to the next valley.
+Source: GeMAPS (Eyben et al. 2016), section 3.2, and the published configuration. Slopes: each rise goes from a valley
+to the next peak, each fall from a peak to the next valley.
 """
 
 from __future__ import annotations
@@ -129,4 +129,4 @@ def _runs(state: NDArray[np.bool_]) -> Array:
         return np.zeros(0)
     parted = starts[1:] - stops[:-1] > 1
     lengths = stops[np.append(parted, True)] - starts[np.append(True, parted)]
-    return (lengths[lengths >= 3] - 1) / FRAME_RATE
+    return np.asarray((lengths[lengths >= 3] - 1) / FRAME_RATE)

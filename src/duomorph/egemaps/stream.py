@@ -139,7 +139,7 @@ class RawStream:
         asked = np.flatnonzero(voiced | self._formants_unvoiced)
         if len(asked):
             short = cut(self._audio[_PAST:], SHORT, count)[asked] * SHORT_WINDOW
-            rows[np.ix_(asked, _FORMANTS)], rows[np.ix_(asked, _BANDWIDTHS)] = formants(short)
+            rows[asked[:, None], _FORMANTS], rows[asked[:, None], _BANDWIDTHS] = formants(short)
         rows[:, 11:13] = self._periods.feed(self._audio, _PAST, f0)
         voice = harmonics(self._power[:count], f0, rows[:, _FORMANTS])
         rows[:, 13:16] = voice[:, :3]

@@ -1,0 +1,86 @@
+"""What the descriptors say of sounds whose truth is known, and of sounds that openSMILE has described.
+
+`data/egemaps_golden.npz` holds two made-up voices and openSMILE 2.6's descriptors and functionals of them, written by
+`python benchmarks/egemaps_parity.py --golden tests/data/egemaps_golden.npz`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from duomorph import egemaps
+from duomorph.egemaps.names import FUNCTIONAL_INDEX, LLD_INDEX
+
+GOLDEN = np.load(Path(__file__).parent / "data" / "egemaps_golden.npz")
+F0 = LLD_INDEX["F0semitoneFrom27.5Hz_sma3nz"]
+LOOSE = ("jitter", "shimmer", "HNR", "Slope", "H1-H2_sma3nz_stddev")  # of rare frames, or of a mean near zero
+
+
+def golden(index: int) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    sound = (GOLDEN["sounds"][index] / 32767).astype(np.float32)
+    return sound, GOLDEN["lld"][index], GOLDEN["functionals"][index]
+
+
+def hertz(rows: NDArray[np.float32]) -> NDArray[np.float64]:
+    semitones = rows[:, F0].astype(float)
+    return np.where(semitones > 0, 27.5 * 2 ** (semitones / 12), 0.0)
+
+
+@pytest.mark.parametrize("index", [0, 1])
+def test_descriptors_are_openSMILEs(index: int) -> None:
+    sound, theirs, _ = golden(index)
+    ours = egemaps.lld(sound)
+    assert ours.shape == theirs.shape
+    voiced = (ours[:, F0] > 0) & (theirs[:, F0] > 0)
+    assert ((ours[:, F0] > 0) == (theirs[:, F0] > 0)).mean() > 0.98
+    for name, column in LLD_INDEX.items():
+        rows = voiced if column >= F0 else slice(None)
+        r = np.corrcoef(ours[rows, column], theirs[rows, column])[0, 1]
+        least = 0.5 if name.startswith("jitter") else 0.65 if name.startswith("HNR") else 0.9
+        assert r > least, f"{name}: r {r:.3f}"
+
+
+@pytest.mark.parametrize("index", [0, 1])
+def test_functionals_are_openSMILEs(index: int) -> None:
+    sound, _, theirs = golden(index)
+    ours = egemaps.extract(sound)
+    for name, column in FUNCTIONAL_INDEX.items():
+        near = 0.06 if any(word in name for word in LOOSE) else 0.035
+        if name.startswith("F0") and "Slope" in name:
+            near = 0.6  # a handful of rises and falls; see docs/egemaps.md
+        assert ours[column] == pytest.approx(theirs[column], rel=near, abs=2e-3), name
+
+
+@pytest.mark.parametrize("f0", [60, 80, 120, 180, 250, 360, 500])
+def test_pitch_of_tones(f0: int) -> None:
+    t = np.arange(16000) / 16000
+    tone = sum(0.1 * np.sin(2 * np.pi * f0 * n * t) / n for n in range(1, 8))
+    pure = 0.3 * np.sin(2 * np.pi * f0 * t)
+    for sound, within in ((tone, 0.01), (pure, 0.01 if f0 > 60 else 0.025)):
+        found = hertz(egemaps.lld(sound.astype(np.float32)))[5:-5]
+        np.testing.assert_allclose(found, f0, rtol=within)
+
+
+def test_silence_has_no_voice_and_no_level() -> None:
+    rows = egemaps.lld(np.zeros(16000, np.float32))
+    assert not rows[:, LLD_INDEX["Loudness_sma3"]].any()
+    assert not rows[:, F0 : F0 + 4].any()
+    assert not rows[:, LLD_INDEX["alphaRatio_sma3"]].any()
+
+
+def test_twice_as_loud_is_six_decibels() -> None:
+    sound, _, _ = golden(0)
+    level = FUNCTIONAL_INDEX["equivalentSoundLevel_dBp"]
+    change = egemaps.extract(sound)[level] - egemaps.extract(sound / 2)[level]
+    assert change == pytest.approx(20 * np.log10(2), abs=1e-3)
+
+
+def test_functionals_of_nothing_and_of_one_frame() -> None:
+    assert not egemaps.functionals(np.zeros((0, 36), np.float32)).any()
+    one = egemaps.contours(golden(0)[0][4800:5760])
+    assert len(one) == 1
+    assert np.isfinite(egemaps.functionals(one)).all()
