@@ -58,7 +58,9 @@ def formants(windowed: Array) -> tuple[Array, Array]:
     """(T, 320) Hamming frames -> (T, 3) centre frequencies and (T, 3) bandwidths in Hz; 0 where there is none."""
     low = times(windowed, _RESAMPLE)
     size = low.shape[1]
-    r = np.stack([(low[:, : size - lag] * low[:, lag:]).sum(axis=1) for lag in range(ORDER + 1)], axis=1)
+    r = np.empty((len(low), ORDER + 1))
+    for lag in range(ORDER + 1):
+        np.einsum("ij,ij->i", low[:, : size - lag], low[:, lag:], out=r[:, lag])
     a = predictor(r)
     companion = np.zeros((len(a), ORDER, ORDER))
     companion[:, np.arange(1, ORDER), np.arange(ORDER - 1)] = 1.0

@@ -23,6 +23,7 @@ SILENT: Final = -201.0  # dB, level of what is not there
 _BIN: Final = SAMPLE_RATE / LONG_FFT  # Hz
 _BINS: Final = LONG_FFT // 2 + 1
 _HARMONICS: Final = 100
+_FEW: Final = 24
 _MISSING: Final = -200.0  # dB over F0, level of a harmonic without a peak
 _REACH: Final = 0.2  # a formant's level is that of the strongest harmonic within 20 %
 
@@ -43,13 +44,14 @@ def _nearest_peaks(magnitude: Array, centre: Array, half: Array) -> tuple[Array,
     count, size = magnitude.shape
     peak = np.zeros((count, size), dtype=bool)
     peak[:, 1:-1] = (magnitude[:, 1:-1] > magnitude[:, :-2]) & (magnitude[:, 1:-1] > magnitude[:, 2:])
-    bins = np.arange(size)
-    below = np.maximum.accumulate(np.where(peak, bins, -size), axis=1)  # nearest peak at or under each bin
-    above = np.minimum.accumulate(np.where(peak, bins, 3 * size)[:, ::-1], axis=1)[:, ::-1]
+    flat = np.concatenate([[-1], np.flatnonzero(peak), [count * size]])
     inside = centre <= size - 2
-    base = np.clip(centre, 0, size - 2).astype(np.intp)
     rows = np.arange(count)[:, None]
-    lower, upper = below[rows, base], above[rows, base + 1]
+    row = rows * size
+    after = np.searchsorted(flat, row + np.clip(centre, 0, size - 2).astype(np.intp), side="right")
+    lower, upper = flat[after - 1] - row, flat[after] - row
+    lower[lower < 0] = -size  # of another row: far away
+    upper[upper >= size] = 3 * size
     # Where the two are as good as equally far, the parabola decides; so both are refined.
     low_place, low_height = _refined(magnitude, rows, lower)
     high_place, high_height = _refined(magnitude, rows, upper)
@@ -85,19 +87,26 @@ def harmonics(power: Array, f0: Array, formant_hz: Array) -> Array:
     out = np.zeros((len(f0), COUNT))
     out[:, 3:] = SILENT
     voiced: NDArray[np.intp] = np.flatnonzero(f0 > 0.0)
-    if not len(voiced):
-        return out
-    power, f0, formant_hz = power[voiced], f0[voiced], formant_hz[voiced]
+    if len(voiced):
+        # Harmonics are needed as far as a formant can ask for them; most frames ask for few.
+        asked = (1.0 + _REACH) * formant_hz[voiced].max(axis=1) / f0[voiced] + 1.5
+        few = asked <= _FEW
+        for rows, count in ((voiced[few], _FEW), (voiced[~few], _HARMONICS)):
+            if len(rows):
+                out[rows] = _voiced(power[rows], f0[rows], formant_hz[rows], count)
+    return out
+
+
+def _voiced(power: Array, f0: Array, formant_hz: Array, count: int) -> Array:
+    """`harmonics` of voiced frames, looking at the first `count` harmonics."""
     magnitude = np.sqrt(power)
     step = f0 / _BIN
-    # Harmonics as far as a formant can ask for them.
-    count = int(min(_HARMONICS, (1.0 + _REACH) * (formant_hz / f0[:, None]).max() + 1.5, _BINS / step.min()))
-    place, height = _nearest_peaks(magnitude, step[:, None] * np.arange(1, max(count, 3) + 1), 0.5 * step)
+    place, height = _nearest_peaks(magnitude, step[:, None] * np.arange(1, count + 1), 0.5 * step)
     around = np.clip(np.rint(step).astype(np.intp)[:, None] + np.arange(-1, 2), 0, _BINS - 1)
-    fundamental = magnitude[np.arange(len(voiced))[:, None], around].max(axis=1)
+    fundamental = magnitude[np.arange(len(f0))[:, None], around].max(axis=1)
     level = np.where(height > 0.0, _db(height / np.maximum(fundamental, 1e-30)[:, None]), _MISSING)  # over F0
     level[:, 0] = 0.0
-    rows = np.empty((len(voiced), COUNT))
+    rows = np.empty((len(f0), COUNT))
     rows[:, 0] = hnr(power, f0)
     for i in range(3):
         centre = formant_hz[:, i : i + 1] / _BIN
@@ -106,5 +115,4 @@ def harmonics(power: Array, f0: Array, formant_hz: Array) -> Array:
         rows[:, 3 + i] = np.where(inside.any(axis=1), strongest, 0.0)
     rows[:, 1] = np.maximum(level[:, 1] - level[:, 2], SILENT)
     rows[:, 2] = np.maximum(level[:, 1] - rows[:, 5], SILENT)
-    out[voiced] = rows
-    return out
+    return rows
