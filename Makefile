@@ -22,7 +22,7 @@ demo: $(VENV)/base
 	@echo "curves   demo/sample.csv   (Live Link Face CSV: Unreal, MetaHuman, Blender)"
 	@echo "picture  demo/sample.png"
 
-test: lint
+test: system lint
 	$(BIN)/python -m pytest
 
 lint: $(VENV)/dev

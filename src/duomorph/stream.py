@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from duomorph import arkit
-from duomorph.clock import TICK_RATE, end_sample, frame_count
+from duomorph.clock import SAMPLE_RATE, TICK_RATE, end_sample, frame_count
 from duomorph.egemaps import FUNCTIONAL_NAMES
 from duomorph.emotion import EmotionTrack
 from duomorph.errors import AudioError
@@ -29,7 +29,7 @@ from duomorph.model.engine import Engine
 
 Float32 = NDArray[np.float32]
 
-BLOCK_TICKS: Final = 120  # most ticks in one call of the network: bounds memory, no result depends on it
+BLOCK: Final = 2 * SAMPLE_RATE  # most samples at once: bounds memory, no result depends on it
 
 
 class Stream:
@@ -52,7 +52,7 @@ class Stream:
         self._held = 0  # number of the update in row 0
         self._ticks = 0  # given to the network so far
         self._curves = np.zeros((0, arkit.COUNT), dtype=np.float32)  # ticks not yet all used
-        self._first = -self.delay  # the tick of row 0
+        self._first = -self.delay  # the tick of row 0; rows before tick 0 are what no frame asks for
         self._samples = 0
         self._frames = 0
         self._open = True
@@ -106,22 +106,25 @@ class Stream:
 
     def _advance(self, samples: Float32, limit: int) -> Float32:
         """Feed everything downstream; give the frames that are complete, up to number `limit`."""
+        blocks = [samples[begin : begin + BLOCK] for begin in range(0, len(samples), BLOCK)]
+        self._curves = np.concatenate([self._curves, *map(self._hear, blocks)])
+        return self._collect(limit)
+
+    def _hear(self, samples: Float32) -> Float32:
+        """One block through features and network: (S,) -> the curves (n, 52) of the ticks it completes."""
         mel = self._mel.feed(samples)  # (n, 2, 80)
         self._updates = np.concatenate([self._updates, self._emotion.feed(samples)])
-        pieces = [self._curves]
-        for begin in range(0, len(mel), BLOCK_TICKS):
-            block = mel[begin : begin + BLOCK_TICKS]
-            update = (self._ticks + np.arange(len(block))) // UPDATE_TICKS
-            rows = self._updates[: update[-1] - self._held + 1]
-            weights, self._state = self._engine.step(
-                block, rows, update - self._held, self._style, self.delay, self._state
-            )
-            pieces.append(weights)
-            self._ticks += len(block)
-            self._updates = self._updates[update[-1] - self._held :]
-            self._held = int(update[-1])
-        self._curves = np.concatenate(pieces)
-        return self._collect(limit)
+        if len(mel) == 0:
+            return np.zeros((0, arkit.COUNT), dtype=np.float32)
+        update = (self._ticks + np.arange(len(mel))) // UPDATE_TICKS  # the one that each tick holds
+        rows = self._updates[: update[-1] - self._held + 1]
+        weights, self._state = self._engine.step(
+            mel, rows, update - self._held, self._style, self.delay, self._state
+        )
+        self._ticks += len(mel)
+        self._updates = self._updates[update[-1] - self._held :]
+        self._held = int(update[-1])
+        return weights
 
     def _collect(self, limit: int) -> Float32:
         """Frames between the ticks at hand."""
