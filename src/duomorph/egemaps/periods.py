@@ -53,7 +53,8 @@ class Periods:
         if not f0.any():
             self.reset()
             return out
-        values = audio.tolist()  # for the peaks: short lists are faster than short arrays
+        # For the peaks: short lists are faster than short arrays.
+        values = audio[: start + len(f0) * HOP + LONG].tolist()
         for row, hz in enumerate(f0.tolist()):
             if hz > 0.0:
                 out[row] = self._frame(audio, values, start + row * HOP, SAMPLE_RATE / hz)
