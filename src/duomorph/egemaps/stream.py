@@ -54,6 +54,7 @@ _PAST: Final = 2 * HOP  # samples kept before a frame: its first glottal period 
 _QUIET: Final = 0.001  # RMS of the weighted 60 ms frame under which nothing counts as voiced
 _FORMANTS: Final = [16, 19, 22]  # columns of the raw row
 _BANDWIDTHS: Final = [17, 20, 23]
+_NO_CONTOURS: Final = np.zeros((0, c.COUNT), dtype=np.float32)
 _REFERENCE: Final = 27.5  # Hz, 0 semitones
 
 
@@ -102,8 +103,9 @@ class RawStream:
         for start in range(0, max(len(samples), 1), step):
             self._audio = np.concatenate([self._audio, samples[start : start + step]])
             ready = (len(self._audio) - _PAST - LONG) // HOP + 1 - self._seen
-            out.append(self._analyse(ready // GROUP * GROUP))
-        return np.concatenate(out)
+            if ready >= GROUP:
+                out.append(self._analyse(ready // GROUP * GROUP))
+        return np.concatenate(out) if out else np.zeros((0, c.RAW))
 
     def finish(self) -> Array:
         """The rest of the rows."""
@@ -200,7 +202,10 @@ class ContourStream:
 
     def feed(self, samples: Array) -> Float32:
         """Checked samples -> the rows that are now final."""
-        return self._smoother.feed(c.gate(self._raw.feed(samples))).astype(np.float32)
+        raw = self._raw.feed(samples)
+        if not len(raw):  # most small chunks complete no group of frames
+            return _NO_CONTOURS
+        return self._smoother.feed(c.gate(raw)).astype(np.float32)
 
     def finish(self) -> Float32:
         """The rest of the rows."""
@@ -237,6 +242,7 @@ class FunctionalTrack:
         self._rows = 0  # contour rows so far
         self._samples = 0
         self._updates = 0
+        self._due = 0  # samples before the next update
 
     def feed(self, samples: Float32) -> Float32:
         """Samples of any number, 0 too -> (u, 88), one row for each update instant reached.
@@ -250,9 +256,10 @@ class FunctionalTrack:
             part = checked[start : start + _BLOCK * HOP]
             self._add(self._contours.feed(part))
             self._samples += len(part)
-            while (due := end_sample(self._updates, self._rate)) <= self._samples:
-                out.append(functionals(self._window(ContourStream.known(due))))
+            while self._due <= self._samples:
+                out.append(functionals(self._window(ContourStream.known(self._due))))
                 self._updates += 1
+                self._due = end_sample(self._updates, self._rate)
         return np.stack(out) if out else np.zeros((0, COUNT), dtype=np.float32)
 
     def finish(self) -> Float32:
@@ -260,6 +267,8 @@ class FunctionalTrack:
         return np.zeros((0, COUNT), dtype=np.float32)
 
     def _add(self, rows: Float32) -> None:
+        if not len(rows):
+            return
         self._ring[(self._rows + np.arange(len(rows))) % len(self._ring)] = rows
         self._rows += len(rows)
 
