@@ -158,7 +158,7 @@ def test_stream_weights_start_equal_and_sum_to_one() -> None:
         network.streams[arkit.INDEX["jawOpen"]] = torch.tensor([1.0, 0.0])
     w = network.stream_weights()
     torch.testing.assert_close(w.sum(dim=1), torch.ones(52))
-    assert w[arkit.INDEX["jawOpen"], 0] == pytest.approx(1 / (1 + np.exp(-1 / network.config.tau)), abs=1e-6)
+    assert w[arkit.INDEX["jawOpen"], 0] == pytest.approx(1 / (1 + np.exp(-1 / network.config.tau_start)), abs=1e-6)
 
 
 def test_smoothing_is_the_recursion() -> None:
@@ -197,7 +197,8 @@ def test_information_balance_is_computed() -> None:
 
 
 def test_onnx_and_safetensors_are_the_network(network: Network, tmp_path: Path) -> None:
-    provenance = Provenance("MIT", "2026-01-01", 0, (), (0.0,) * 88, "grid", 1, ((0.5, 0.5),) * 52, (0.0,) * 52)
+    learned = (((0.5, 0.5),) * 52, (0.0,) * 52)
+    provenance = Provenance("MIT", "2026-01-01", 0, ("{}",), (), (0.0,) * 88, "grid", 1, *learned)
     path = tmp_path / "m.onnx"
     export(network, provenance, path)
     engine = Engine.open(path)

@@ -33,6 +33,7 @@ class Take:
 
     Attributes:
         path: of the sound.
+        recording: takes of one recording session share it: its camera, its label habits.
         weights: (T, 52) float32; shapes outside `captured` are zero.
         captured: (52,) bool, the shapes that the capture measured.
         fps: of the capture.
@@ -40,6 +41,7 @@ class Take:
 
     name: str
     style: str
+    recording: str
     path: Path
     weights: Float32
     captured: NDArray[np.bool_]
@@ -104,10 +106,10 @@ def _read_grid(folder: Path) -> Iterator[Take]:
         fps = Fraction(float(faces["fps"]))
     for clip, curves in zip(clips, weights, strict=True):
         placed, captured = _place(curves, names)
-        yield Take(clip, "grid", folder / "audio" / f"{clip}.opus", placed, captured, fps)
+        yield Take(clip, "grid", "grid_s1", folder / "audio" / f"{clip}.opus", placed, captured, fps)
 
 
-# The rig rounds the lips with two shapes that ARKit lacks; neither opens the jaw (r with jawOpen under 0.25).
+# The rig rounds the lips with two shapes that ARKit lacks. jawOpen is left as it was captured (docs/log.md).
 _FACEGOOD_FOLD: Final = {
     "mouth_oh_c": {"mouthFunnel": 0.5, "mouthPucker": 0.5},
     "mouth_oo_c": {"mouthFunnel": 0.2, "mouthPucker": 0.8},
@@ -124,7 +126,8 @@ def _read_facegood(folder: Path) -> Iterator[Take]:
             for name, share in shares.items():
                 placed[:, arkit.INDEX[name]] += share * extra[shape]
         sound = folder / "audio" / f"{path.stem}.flac"
-        yield Take(path.stem, "facegood", sound, np.clip(placed, 0, 1), captured, fps)
+        recording = path.stem.rpartition("_")[0]  # 1114_3_15: day, session, take
+        yield Take(path.stem, "facegood", recording, sound, np.clip(placed, 0, 1), captured, fps)
 
 
 SOURCES: Final[dict[str, Source]] = {

@@ -127,7 +127,8 @@ def candidates(magnitude: Array) -> tuple[Array, Array]:
     real = strength[rows, best] > 0.0
     low, middle, high = total[rows, best], total[rows, best + 1], total[rows, best + 2]
     bend = low - 2.0 * middle + high
-    move = 0.5 * (low - high) / np.where(bend < 0.0, bend, -1.0)  # parabola through the peak
+    # parabola through the peak; a peak lies within half a bin, what is none may lie anywhere
+    move = np.clip(0.5 * (low - high) / np.where(bend < 0.0, bend, -1.0), -1.0, 1.0)
     score = middle - 0.25 * (low - high) * move
     hz = _LOWEST * 2.0 ** ((best + 1 + move) * (_OCTAVES / (_BINS - 1)))
     real &= (hz >= MIN_F0) & (hz <= MAX_F0)

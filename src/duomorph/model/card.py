@@ -1,6 +1,8 @@
-"""Where a model comes from: its training data, licence and measured quality.
+"""Where a model comes from: its training data, licence and settings.
 
-One promise: what `duomorph info` and the model card say about a model is read from the model file itself.
+One promise: what `duomorph info` says about a model is read from the model file itself.
+
+    config, provenance = read_metadata(metadata, "duomorph.onnx")
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ class Provenance:
     """Written at export, inside the weights.
 
     Attributes:
+        runs: the settings of each training run, as JSON, the last one last.
         neutral: 88 eGeMAPS functionals, the mean of the training data; stands for windows that heard nothing.
         streams: 52 pairs [w_mel, w_emo], the learned weight of each stream for each shape.
         smoothing_s: 52 group delays of the learned smoothing, seconds.
@@ -37,7 +40,8 @@ class Provenance:
 
     licence: str
     trained: str  # ISO date
-    epochs: int
+    epochs: int  # of the last run
+    runs: tuple[str, ...]
     sources: tuple[TrainingSource, ...]
     neutral: tuple[float, ...]
     default_style: str
@@ -58,6 +62,7 @@ def read_metadata(meta: dict[str, str], where: str) -> tuple[ModelConfig, Proven
         stored: dict[str, Any] = json.loads(meta["provenance"])
         stored["sources"] = tuple(TrainingSource(**source) for source in stored["sources"])
         stored["streams"] = tuple((float(mel), float(emotion)) for mel, emotion in stored["streams"])
+        stored["runs"] = tuple(map(str, stored["runs"]))
         for name in ("neutral", "smoothing_s"):
             stored[name] = tuple(map(float, stored[name]))
         provenance = Provenance(**stored)

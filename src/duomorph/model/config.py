@@ -47,7 +47,8 @@ class ModelConfig:
     emotion: int = 256  # 264 functionals are compressed to this
     updates: int = 29  # emotion updates attended over: 8.5 s
     # fusion
-    tau: float = 0.5  # temperature of the softmax over the two streams
+    tau_start: float = 0.5  # temperature of the softmax over the two streams, annealed in training
+    tau: float = 0.2  # to this
     # temporal layer
     temporal: int = 1  # blocks; 0 leaves it out
     temporal_taps: int = 5  # 1/30 s apart

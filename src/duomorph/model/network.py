@@ -217,6 +217,8 @@ def rms(x: Tensor) -> Tensor:
 class Network(nn.Module):
     """Audio features to 52 curves. See the module's docstring."""
 
+    tau: Tensor
+
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
@@ -229,6 +231,7 @@ class Network(nn.Module):
         self.delay = nn.Embedding(MAX_DELAY + 1, d)
         self.query = nn.Linear(d, d)
         self.streams = nn.Parameter(torch.zeros(shapes, 2))  # theta: [mel, emotion], equal at the start
+        self.register_buffer("tau", torch.tensor(config.tau_start))  # temperature; training anneals it to config.tau
         self.fuse = nn.Linear(d, d)
         self.temporal = nn.ModuleList(TemporalBlock(config) for _ in range(config.temporal))
         self.norm = nn.LayerNorm(d)
@@ -241,7 +244,7 @@ class Network(nn.Module):
 
     def stream_weights(self) -> Tensor:
         """[w_mel, w_emo] of each shape, (C, 2): softmax over the two streams at temperature tau."""
-        return (self.streams / self.config.tau).softmax(dim=1)
+        return (self.streams / self.tau).softmax(dim=1)
 
     def decay(self, stride: int = 1) -> Tensor:
         """ln(1 - alpha) of each shape, (C,): -1 / (fps tau_s) at fps = 60 / stride, tau_s learned."""

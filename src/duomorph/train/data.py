@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
+import zlib
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -34,7 +35,8 @@ from duomorph.model.config import FUNCTIONALS, UPDATE_TICKS, ModelConfig
 Float32 = NDArray[np.float32]
 
 SESSION_S: Final = 60
-BALANCE: Final = 0.75  # 0: corpora are drawn by their length, 1: all alike
+ALONE_TICKS: Final = 3 * TICK_RATE + MAX_DELAY  # of a crop that holds a short take by itself
+BALANCE: Final = 0.5  # 0: recordings are drawn by their length, 1: all alike
 VERSION: Final = 1  # raise when the features change: the cache is keyed by it
 
 
@@ -43,6 +45,7 @@ class Session:
     """N ticks of one style: features, and the curves where they are known."""
 
     style: str
+    recording: str
     mel: NDArray[np.float16]  # (N, 2, 80)
     emotion: Float32  # (U, 264), NaN where a window heard nothing
     curves: NDArray[np.float16]  # (N, 52) at the ticks' own times
@@ -105,7 +108,7 @@ def _session(takes: list[Take], lengths: list[int], sound: Float32) -> Session:
         curves[own] = take.curves_at(local)
         known[own] = local <= take.end_s
     emotion = EmotionTrack(np.full(FUNCTIONALS, np.nan, dtype=np.float32)).feed(sound)
-    return Session(takes[0].style, mel, emotion, curves, known, takes[0].captured)
+    return Session(takes[0].style, takes[0].recording, mel, emotion, curves, known, takes[0].captured)
 
 
 def _chains(takes: list[Take], rng: np.random.Generator) -> list[list[Take]]:
@@ -127,28 +130,32 @@ def _load_cached(path: Path) -> list[Session]:
     with np.load(path) as stored:
         count = int(stored["count"])
         return [
-            Session(str(stored[f"style{i}"]), *(stored[f"{part}{i}"] for part in _PARTS)) for i in range(count)
+            Session(str(stored[f"style{i}"]), str(stored[f"recording{i}"]), *(stored[f"{part}{i}"] for part in _PARTS))
+            for i in range(count)
         ]
 
 
+_WORDS: Final = ("style", "recording")
 _PARTS: Final = ("mel", "emotion", "curves", "known", "captured")
 
 
-def build(takes: list[Take], rounds: int, seed: int, cache: Path) -> list[Session]:
+def build(takes: list[Take], rounds: int, seed: int, cache: Path, alone: bool = False) -> list[Session]:
     """Sessions of `takes`, `rounds` times over; round 0 is unchanged, later ones are augmented.
 
-    Features are cached under `cache`, keyed by takes, seed, round and feature version.
+    With `alone`, each take is a session of its own, as a short file is to the user who animates it. Features are
+    cached under `cache`, keyed by takes and their curves, seed, round and feature version.
     """
+    print_of = zlib.crc32(b"".join(take.weights.tobytes() for take in takes))
     sessions: list[Session] = []
     noises: list[Float32] = []
     for turn in range(rounds):
-        names = json.dumps([VERSION, seed, turn, [(take.name, take.style) for take in takes]])
+        names = json.dumps([VERSION, seed, turn, alone, print_of, [(take.name, take.style) for take in takes]])
         path = cache / f"sessions-{hashlib.sha256(names.encode()).hexdigest()[:16]}.npz"
         if not path.exists():
             rng = np.random.default_rng([seed, turn])
             noises = noises or (_noises() if turn else [])
             made = []
-            for group in _chains(takes, rng):
+            for group in [[take] for take in takes] if alone else _chains(takes, rng):
                 pieces = [(take, take.audio) for take in group]
                 if turn:
                     pieces = [_with_speed(take, float(rng.uniform(0.85, 1.2))) for take in group]
@@ -159,10 +166,10 @@ def build(takes: list[Take], rounds: int, seed: int, cache: Path) -> list[Sessio
                         sound = _with_noise(sound, noises[rng.integers(len(noises))], float(rng.uniform(5, 35)))
                 made.append(_session([take for take, _ in pieces], [len(piece) for _, piece in pieces], sound))
             arrays = {f"{part}{i}": getattr(s, part) for i, s in enumerate(made) for part in _PARTS}
-            styles = {f"style{i}": np.array(s.style) for i, s in enumerate(made)}
+            words = {f"{part}{i}": np.array(getattr(s, part)) for i, s in enumerate(made) for part in _WORDS}
             cache.mkdir(parents=True, exist_ok=True)
             with files.atomic(path) as temporary:
-                np.savez(temporary, allow_pickle=False, count=np.array(len(made)), **styles, **arrays)
+                np.savez(temporary, allow_pickle=False, count=np.array(len(made)), **words, **arrays)
         sessions += _load_cached(path)
     return sessions
 
@@ -191,28 +198,56 @@ class Crops:
         self.warm = config.warm_up_ticks
         self.ticks = ticks + self.warm
         lengths = np.array([len(session) for session in sessions], dtype=float)
-        styles = np.array([session.style for session in sessions])
-        for style in set(styles):  # a small corpus is drawn more often than its share
-            own = styles == style
+        recordings = np.array([session.recording for session in sessions])
+        for recording in set(recordings):  # a small one is drawn more often than its share
+            own = recordings == recording
             lengths[own] /= lengths[own].sum() ** BALANCE
         self._chance = lengths / lengths.sum()
 
     def draw(self, count: int) -> Batch:
-        crops = [self._crop() for _ in range(count)]
-        return Batch(*(np.stack(parts) for parts in zip(*crops, strict=True)))
+        return self._stack([self._crop() for _ in range(count)])
 
-    def _crop(self) -> tuple[NDArray[np.generic], ...]:
+    def draw_alone(self, count: int, alone: list[Session]) -> Batch:
+        """Whole short takes from a cold start."""
+        drawn = [alone[index] for index in self.rng.integers(len(alone), size=count)]
+        return self._stack([self._draw(session, 0, ALONE_TICKS) for session in drawn])
+
+    @staticmethod
+    def _stack(crops: list[Batch]) -> Batch:
+        return Batch(*(np.stack([getattr(crop, name) for crop in crops]) for name in vars(crops[0])))
+
+    def _crop(self) -> Batch:
         session = self.sessions[self.rng.choice(len(self.sessions), p=self._chance)]
-        delay = int(self.rng.integers(MAX_DELAY + 1))
         cold = self.rng.random() < 1 / 3 or len(session) <= self.ticks
         begin = 0 if cold else int(self.rng.integers(1, len(session) - self.ticks + 1))
-        return crop(session, self.config, begin, self.ticks, delay)
+        return self._draw(session, begin, self.ticks)
+
+    def _draw(self, session: Session, begin: int, ticks: int) -> Batch:
+        """A crop at a random delay, in another voice half of the time."""
+        drawn = crop(session, self.config, begin, ticks, int(self.rng.integers(MAX_DELAY + 1)))
+        if self.rng.random() < 0.5:
+            return drawn
+        warp, colour = other_voice(self.config.bands, self.rng)
+        silence = np.float32(-MelConfig().depth)
+        mel, past = (np.maximum(heard @ warp + colour, silence) for heard in (drawn.mel, drawn.past))
+        return replace(drawn, mel=mel, past=past)
 
 
-def crop(
-    session: Session, config: ModelConfig, begin: int, ticks: int, delay: int
-) -> tuple[NDArray[np.generic], ...]:
-    """The fields of `Batch` for `ticks` ticks of a session from tick `begin` on."""
+def other_voice(bands: int, rng: np.random.Generator) -> tuple[Float32, Float32]:
+    """Another vocal tract and microphone: the mel axis stretched by up to 8 % (80, 80), and a smooth gain (80,) of up
+    to 1 neper. Source of the first: vocal tract length perturbation, Jaitly & Hinton 2013."""
+    place = np.clip(np.arange(bands) * rng.uniform(0.92, 1.08), 0, bands - 1)
+    left = np.minimum(place.astype(np.intp), bands - 2)
+    warp = np.zeros((bands, bands), dtype=np.float32)
+    warp[left, np.arange(bands)] = 1 - (place - left)
+    warp[left + 1, np.arange(bands)] += place - left
+    points = rng.uniform(-1, 1, size=6)
+    colour = np.interp(np.linspace(0, 5, bands), np.arange(6), points).astype(np.float32)
+    return warp, colour
+
+
+def crop(session: Session, config: ModelConfig, begin: int, ticks: int, delay: int) -> Batch:
+    """One row of a batch (no leading axis): `ticks` ticks of a session from tick `begin` on."""
     silence = -MelConfig().depth
     padded = np.full((ticks, ROWS_PER_TICK, config.bands), silence, dtype=np.float32)
     mel = session.mel[begin : begin + ticks]
@@ -233,9 +268,13 @@ def crop(
         due[: config.warm_up_ticks] = False
     mask = (due[:, None] & session.captured[None]).astype(np.float32)
     style = config.styles.index(session.style)
-    return (
-        padded, emotion, slot, np.int64(style), np.int64(delay), past,
-        session.curves[source].astype(np.float32), mask,
-    )  # type: ignore[return-value]  # fmt: skip
-
-
+    return Batch(
+        mel=padded,
+        emotion=emotion,
+        slot=slot,
+        style=np.array(style),
+        delay=np.array(delay),
+        past=past,
+        truth=session.curves[source].astype(np.float32),
+        mask=mask,
+    )

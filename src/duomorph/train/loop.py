@@ -13,6 +13,7 @@ import dataclasses
 import datetime
 import json
 import math
+import pickle
 import sys
 import time
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from torch import Tensor, nn
 
 from duomorph import arkit, corpus, files
 from duomorph.clock import MAX_DELAY, ROWS_PER_TICK, SAMPLE_RATE, TICK_RATE
-from duomorph.errors import CorpusError
+from duomorph.errors import CorpusError, ModelError, SettingError
 from duomorph.model.config import EMOTION_WINDOWS, FUNCTIONALS, UPDATE_TICKS, ModelConfig
 from duomorph.model.network import MEL_SCALE, MEL_SILENCE, Network, State
 from duomorph.train import data
@@ -40,6 +41,7 @@ class TrainConfig:
     batch: int = 8
     micro: int = 2  # crops at once; the rest of the batch is accumulated (small crops stay in the cache)
     crop_ticks: int = 480
+    alone: float = 0.5  # share of the steps that see short takes by themselves, three for each crop of a session
     rate: float = 1.5e-3
     warm_up_steps: int = 100
     decay: float = 0.02
@@ -51,6 +53,13 @@ class TrainConfig:
     dense_epochs: int = 3  # at the end, at every tick; before, at every second one
     start: str = ""  # a checkpoint whose averaged weights to begin with; none: from scratch
     weights: LossWeights = dataclasses.field(default_factory=LossWeights)
+
+    def __post_init__(self) -> None:
+        if min(self.epochs, self.rounds, self.batch, self.micro, self.crop_ticks) < 1 or self.batch % self.micro:
+            raise SettingError(
+                f"got epochs {self.epochs}, rounds {self.rounds}, batch {self.batch}, micro {self.micro}, crop_ticks "
+                f"{self.crop_ticks}: expected all at least 1 and batch a multiple of micro; change them"
+            )
 
 
 def warm_state(network: Network, past: Tensor, delay: Tensor, stride: int) -> State:
@@ -92,6 +101,24 @@ def batch_tensors(batch: data.Batch, part: slice) -> dict[str, Tensor]:
     return {name: torch.from_numpy(array[part]) for name, array in vars(batch).items()}
 
 
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """What `Trainer.save` wrote.
+
+    Raises:
+        ModelError: no checkpoint of ours.
+    """
+    try:
+        stored: dict[str, Any] = torch.load(path, weights_only=True)
+        if not {"config", "model", "epoch", "average", "runs"} <= set(stored):
+            raise KeyError("fields are missing")
+    except (OSError, RuntimeError, KeyError, TypeError, EOFError, pickle.UnpicklingError) as problem:
+        reason = str(problem).partition("\n")[0]
+        raise ModelError(
+            f"cannot read checkpoint {str(path)!r}: {reason}; expected one written by `duomorph train`"
+        ) from None
+    return stored
+
+
 class Trainer:
     """A run in a folder: what it has, one epoch at a time."""
 
@@ -104,9 +131,17 @@ class Trainer:
             for takes in self.takes.values()
             for session in data.build(takes, config.rounds, config.seed, cache)
         ]
+        short = [take for takes in self.takes.values() for take in takes if take.end_s * TICK_RATE < data.ALONE_TICKS]
+        rounds = min(2, config.rounds)
+        self.alone = data.build(short, rounds, config.seed, cache, alone=True) if short and config.alone else []
         self.network = Network(model)
+        self.runs: list[str] = []  # the settings of this run and of those it goes on from
         if config.start:
-            self.network.load_state_dict(torch.load(config.start, weights_only=True)["average"])
+            before = load_checkpoint(Path(config.start))
+            self.network.load_state_dict(before["average"])
+            self.runs += before["runs"]
+        settings = dataclasses.asdict(dataclasses.replace(config, start="previous run" if config.start else ""))
+        self.runs.append(json.dumps(settings))
         every = [take for takes in self.takes.values() for take in takes]
         set_statistics(self.network, self.sessions)
         if not config.start:
@@ -138,6 +173,10 @@ class Trainer:
 
     def train_epoch(self) -> dict[str, float]:
         config = self.config
+        progress = min(1.0, self.epoch / max(1, config.epochs - 1))
+        model = self.network.config
+        for network in (self.network, self.average):
+            network.tau.fill_(model.tau_start + (model.tau - model.tau_start) * progress)
         rng = np.random.default_rng([config.seed, 1, self.epoch])
         torch.manual_seed(config.seed * 100_003 + self.epoch)  # dropout
         crops = data.Crops(self.sessions, self.network.config, rng, config.crop_ticks)
@@ -147,10 +186,13 @@ class Trainer:
             step = self.epoch * self.steps + index
             for group in self.optimizer.param_groups:
                 group["lr"] = self.rate(step)
-            batch = crops.draw(config.batch)
+            if self.alone and rng.random() < config.alone:
+                batch, width = crops.draw_alone(3 * config.batch, self.alone), 3 * config.micro
+            else:
+                batch, width = crops.draw(config.batch), config.micro
             self.optimizer.zero_grad(set_to_none=True)
-            for start in range(0, config.batch, config.micro):
-                parts = self._backward(batch_tensors(batch, slice(start, start + config.micro)))
+            for start in range(0, len(batch.mel), width):
+                parts = self._backward(batch_tensors(batch, slice(start, start + width)))
                 for name, value in parts.items():
                     sums[name] = sums.get(name, 0.0) + value * config.micro / config.batch / self.steps
             nn.utils.clip_grad_norm_(self.network.parameters(), config.clip)
@@ -193,6 +235,7 @@ class Trainer:
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
             "hours": self.hours,
+            "runs": self.runs,
             "trained": datetime.date.today().isoformat(),
             "optimizer": self.optimizer.state_dict(),
         }
@@ -200,8 +243,8 @@ class Trainer:
             torch.save(state, temporary)
 
     def resume(self) -> None:
-        """Raises CorpusError if the checkpoint belongs to another run."""
-        state = torch.load(self.checkpoint, weights_only=True)
+        """Raises ModelError if there is no checkpoint, CorpusError if it belongs to another run."""
+        state = load_checkpoint(self.checkpoint)
         mine = json.dumps([dataclasses.asdict(self.config), self.network.config.to_dict()])
         if json.dumps([state["config"], state["model"]]) != mine:
             raise CorpusError(
@@ -255,6 +298,8 @@ def train(config: TrainConfig, model: ModelConfig, out: Path, resume: bool = Fal
     """Train a network; returns the checkpoint. One line of JSON an epoch goes to `out/log.jsonl`."""
     cache = out.parent / "cache"
     files.folder(out)
+    if not resume and (out / "checkpoint.pt").exists():
+        raise CorpusError(f"{str(out)!r} holds a run already: go on with --resume, or choose another folder")
     trainer = Trainer(config, model, out, cache)
     if resume:
         trainer.resume()

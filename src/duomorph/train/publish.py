@@ -7,7 +7,6 @@ One promise: what ships are the averaged weights of a checkpoint, with where the
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +14,11 @@ import torch
 
 from duomorph import corpus
 from duomorph.clock import TICK_RATE
-from duomorph.errors import ModelError
 from duomorph.model.card import Provenance, TrainingSource
 from duomorph.model.config import FUNCTIONALS, ModelConfig
 from duomorph.model.export import export
 from duomorph.model.network import Network
+from duomorph.train.loop import load_checkpoint
 
 
 def provenance_of(checkpoint: dict[str, Any], network: Network) -> Provenance:
@@ -34,6 +33,7 @@ def provenance_of(checkpoint: dict[str, Any], network: Network) -> Provenance:
         licence="MIT",
         trained=checkpoint["trained"],
         epochs=checkpoint["epoch"],
+        runs=tuple(checkpoint["runs"]),
         sources=sources,
         neutral=tuple(network.emotion.mean[:FUNCTIONALS].tolist()),
         default_style=network.config.styles[0],
@@ -49,14 +49,8 @@ def publish(checkpoint: Path, path: Path) -> None:
     Raises:
         ModelError: no checkpoint of ours.
     """
-    try:
-        stored = torch.load(checkpoint, weights_only=True)
-        network = Network(ModelConfig.from_dict(stored["model"]))
-        network.load_state_dict(stored["average"])
-    except (OSError, RuntimeError, KeyError, TypeError, pickle.UnpicklingError) as problem:
-        reason = str(problem).partition("\n")[0]
-        raise ModelError(
-            f"cannot read checkpoint {str(checkpoint)!r}: {reason}; expected one written by `duomorph train`"
-        ) from None
+    stored = load_checkpoint(checkpoint)
+    network = Network(ModelConfig.from_dict(stored["model"]))
+    network.load_state_dict(stored["average"])
     with torch.no_grad():
         export(network, provenance_of(stored, network), path)
