@@ -11,6 +11,9 @@ weights); so is update 0, when nothing has been heard.
 
 from __future__ import annotations
 
+from fractions import Fraction
+from typing import Final
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,17 +21,20 @@ from duomorph.egemaps import FUNCTIONAL_NAMES, FunctionalTrack
 
 Float32 = NDArray[np.float32]
 
-FUNCTIONALS = len(FUNCTIONAL_NAMES)  # 88
-WINDOWS = 3
+FUNCTIONALS: Final = len(FUNCTIONAL_NAMES)  # 88
+WINDOWS: Final = 3  # now, one and two updates ago
+UPDATE_S: Final = Fraction(3, 10)
 
 
 class EmotionTrack:
     """Samples in, updates of 3 x 88 functionals out, one every 300 ms."""
 
+    latency_s: Final = 0.0  # an update comes with its instant; what the descriptors lag is not heard yet in it
+
     def __init__(self, neutral: Float32 | None = None) -> None:
         """`neutral`: (88,) what a window that heard nothing holds; zeros if not given."""
         self._neutral = np.zeros(FUNCTIONALS, dtype=np.float32) if neutral is None else neutral
-        self._track = FunctionalTrack()
+        self._track = FunctionalTrack(UPDATE_S)
         self.reset()
 
     def reset(self) -> None:

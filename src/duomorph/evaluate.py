@@ -139,7 +139,8 @@ def summary(face: Face, names: list[str], rates: list[float], delay_ms: float) -
     """Every corpus at every rate, and how far the two rates agree; plain data for JSON."""
     reports = {name: [evaluate(face, name, fps, delay_ms) for fps in rates] for name in names}
     return {
-        "split": "held-out takes of duomorph/corpus/split.json, each animated alone, raw labels",
+        "split": "held-out takes of duomorph/corpus/split.json, each animated alone, unsmoothed labels",
+        "weights_sha256": face.info().weights_sha256,
         "reports": [asdict(report) for own in reports.values() for report in own],
         "rate_gap": {name: max(r.mae for r in own) - min(r.mae for r in own) for name, own in reports.items()},
         "even_frames_gap": {name: even_frames_gap(face, name, delay_ms) for name in names},

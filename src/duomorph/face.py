@@ -36,6 +36,7 @@ class Info:
 
     path: str
     megabytes: float
+    weights_sha256: str
     config: ModelConfig
     provenance: Provenance
 
@@ -70,7 +71,8 @@ class Face:
         """Sizes, streams, training data, licence."""
         path = self._engine.path
         size = sum(part.stat().st_size for part in (path, path.with_suffix(".safetensors")))
-        return Info(str(path), size / 1e6, self._engine.config, self._engine.provenance)
+        engine = self._engine
+        return Info(str(path), size / 1e6, engine.weights_sha256, engine.config, engine.provenance)
 
     def stream(
         self, fps: int | float | str | Fraction = 30, delay_ms: float = 33, style: str | None = None

@@ -12,6 +12,7 @@ The network ticks at 60 Hz. A frame at k/fps lies on a tick (30, 60 fps) or betw
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
 
@@ -19,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from duomorph import arkit
+from duomorph.audio import MAX_LEVEL
 from duomorph.clock import SAMPLE_RATE, TICK_RATE, end_sample, frame_count
-from duomorph.egemaps import FUNCTIONAL_NAMES
 from duomorph.emotion import EmotionTrack
 from duomorph.errors import AudioError
 from duomorph.mel import MelStream
@@ -30,6 +31,28 @@ from duomorph.model.engine import Engine
 Float32 = NDArray[np.float32]
 
 BLOCK: Final = 2 * SAMPLE_RATE  # most samples at once: bounds memory, no result depends on it
+
+
+@dataclass(frozen=True)
+class Latency:
+    """From the moment of a frame until it is there, in seconds. The frame's own period and the sound card's buffers
+    stand apart, and so does the emotion stream's hold of 300 ms.
+
+    Attributes:
+        lookahead_s: the last sample needed less the frame's own time. block_s: length of an input block.
+        filters_s: of the features; none, their windows end at the tick. smoothing_s: group delay of the learned
+            smoothing, mean of the shapes. compute_s: time of computing a block.
+    """
+
+    lookahead_s: float
+    block_s: float
+    filters_s: float
+    smoothing_s: float
+    compute_s: float
+
+    @property
+    def total_s(self) -> float:
+        return self.lookahead_s + self.block_s + self.filters_s + self.smoothing_s + self.compute_s
 
 
 class Stream:
@@ -48,7 +71,7 @@ class Stream:
         self._mel.reset()
         self._emotion.reset()
         self._state = self._engine.start()
-        self._updates = np.zeros((0, 3 * len(FUNCTIONAL_NAMES)), dtype=np.float32)  # from the held one on
+        self._updates = np.zeros((0, self._engine.config.emotion_inputs), dtype=np.float32)  # from the held one on
         self._held = 0  # number of the update in row 0
         self._ticks = 0  # given to the network so far
         self._curves = np.zeros((0, arkit.COUNT), dtype=np.float32)  # ticks not yet all used
@@ -65,14 +88,15 @@ class Stream:
         between = 1 - Fraction(1, grid.denominator) if grid.denominator > 1 else Fraction(0)
         return (self.delay + between) / TICK_RATE
 
+    def latency(self, block_s: float = 0.0, compute_s: float = 0.0) -> Latency:
+        """How late a frame is, part by part; the caller knows the length of his input blocks and his machine."""
+        smoothing_s = float(np.mean(self._engine.provenance.smoothing_s))
+        return Latency(float(self.lookahead_s), block_s, 0.0, smoothing_s, compute_s)
+
     @property
     def latency_s(self) -> float:
-        """Look-ahead plus the group delay of the learned smoothing (mean of the shapes), in seconds.
-
-        The feature filters add none: their windows end at the tick. The caller adds the length of his own input
-        blocks and the time of computing (`duomorph bench` prints the whole sum).
-        """
-        return float(self.lookahead_s) + float(np.mean(self._engine.provenance.smoothing_s))
+        """`latency()` in all, for input sample by sample and computing in no time."""
+        return self.latency().total_s
 
     def feed(self, samples: Float32) -> Float32:
         """The frames that these samples complete.
@@ -89,8 +113,8 @@ class Stream:
         if not (isinstance(samples, np.ndarray) and samples.ndim == 1 and samples.dtype == np.float32):
             kind = f"{getattr(samples, 'dtype', type(samples).__name__)} of shape {getattr(samples, 'shape', '?')}"
             raise AudioError(f"cannot feed {kind}: expected (S,) float32 at 16 kHz; see duomorph.audio.prepare")
-        if not np.isfinite(samples).all():
-            raise AudioError("cannot feed samples with NaN or infinity: expected numbers in [-1, 1]; repair the sound")
+        if len(samples) and not np.abs(samples).max() <= MAX_LEVEL:  # NaN too
+            raise AudioError("cannot feed NaN, infinity or absurd values: expected samples in [-1, 1]; repair the sound")
         self._samples += len(samples)
         return self._advance(samples, frame_count(self._samples, self.fps))
 

@@ -11,13 +11,18 @@ One promise: names and order are openSMILE's, the stream gives the same rows as 
 What each number means, where its formula comes from and how near it is to openSMILE's: docs/egemaps.md.
 """
 
+from typing import Final
+
 from duomorph.egemaps.functionals import functionals
 from duomorph.egemaps.names import FUNCTIONAL_NAMES, LLD_NAMES
 from duomorph.egemaps.stream import FunctionalTrack, LldStream, contours, extract, lld
 
+VERSION: Final = 1  # raised when a value changes: networks are trained on them
+
 __all__ = [
     "FUNCTIONAL_NAMES",
     "LLD_NAMES",
+    "VERSION",
     "FunctionalTrack",
     "LldStream",
     "contours",

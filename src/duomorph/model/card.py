@@ -8,13 +8,16 @@ One promise: what `duomorph info` says about a model is read from the model file
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from duomorph.egemaps import VERSION as EGEMAPS_VERSION
 from duomorph.errors import ModelError
+from duomorph.mel import MelConfig
 from duomorph.model.config import ModelConfig
 
 KIND: Final = "duomorph face model 1"
+FEATURES: Final = json.dumps({"mel": asdict(MelConfig()), "egemaps": EGEMAPS_VERSION})  # what a model is trained on
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,8 @@ def read_metadata(meta: dict[str, str], where: str) -> tuple[ModelConfig, Proven
     """
     if meta.get("kind") != KIND:
         raise ModelError(f"{where!r} is no Duomorph model: expected a file written by `duomorph export`")
+    if meta.get("features") != FEATURES:
+        raise ModelError(f"{where!r} was trained on features of another version of Duomorph: expected {FEATURES}")
     try:
         stored: dict[str, Any] = json.loads(meta["provenance"])
         stored["sources"] = tuple(TrainingSource(**source) for source in stored["sources"])

@@ -14,15 +14,16 @@ import dataclasses
 import math
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, Final
 
 from duomorph import arkit
 from duomorph.clock import MAX_DELAY, ROW_RATE, ROWS_PER_TICK, TICK_RATE
+from duomorph.emotion import FUNCTIONALS, UPDATE_S, WINDOWS
 from duomorph.errors import ModelError
+from duomorph.mel import MelConfig
 
-FUNCTIONALS = 88  # eGeMAPSv02
-EMOTION_WINDOWS = 3  # now, -300 ms, -600 ms
-UPDATE_TICKS = 18  # 300 ms at 60 Hz
+UPDATE_TICKS: Final = int(UPDATE_S * TICK_RATE)  # 18
+TAP_TICKS: Final = 2  # between the taps of the temporal layer
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class ModelConfig:
     """What ships is the default. `front = temporal = 0` and `history = "taps"` is the textbook form."""
 
     styles: tuple[str, ...] = ("grid", "facegood")
-    bands: int = 80
+    bands: int = MelConfig.bands
     d: int = 64  # width of tokens, keys, values and queries
     heads: int = 2
     # mel stream
@@ -58,6 +59,8 @@ class ModelConfig:
     def __post_init__(self) -> None:
         if self.d % self.heads:
             raise ModelError(f"width d = {self.d} does not divide into {self.heads} heads; choose a multiple")
+        if self.bands != MelConfig.bands:
+            raise ModelError(f"{self.bands} mel bands do not fit the features: expected {MelConfig.bands}")
         if self.history not in ("boxes", "taps"):
             raise ModelError(f"history {self.history!r} is unknown: expected 'boxes' or 'taps'")
         if self.context_ticks & (self.context_ticks - 1):
@@ -78,7 +81,7 @@ class ModelConfig:
 
     @property
     def emotion_inputs(self) -> int:
-        return FUNCTIONALS * EMOTION_WINDOWS
+        return FUNCTIONALS * WINDOWS
 
     def d_mel(self, fps: int | Fraction) -> int:
         """Values the mel stream sees: bands x (long-term frames + short-term frames)."""
@@ -94,7 +97,7 @@ class ModelConfig:
     def warm_up_ticks(self) -> int:
         """Ticks after which the convolutions' zero start is forgotten."""
         front = (self.front_taps - 1) * sum(self.front_early + self.front_late) if self.front else 0
-        return front + MAX_DELAY + 2 * (self.temporal_taps - 1) * self.temporal
+        return front + MAX_DELAY + TAP_TICKS * (self.temporal_taps - 1) * self.temporal
 
     def macs_per_tick(self) -> dict[str, int]:
         """Multiply-adds of one live tick (a call with one tick and the held emotion update), part by part."""

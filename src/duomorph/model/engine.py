@@ -35,6 +35,7 @@ class Engine:
     path: Path
     config: ModelConfig
     provenance: Provenance
+    weights_sha256: str
     _session: ort.InferenceSession
     _shapes: dict[str, list[int]]
 
@@ -61,14 +62,17 @@ class Engine:
             if not path.with_suffix(".safetensors").is_file():
                 beside = path.with_suffix(".safetensors").name
                 raise ModelError(f"{str(path)!r} lacks its weights: expected {beside!r} beside it; copy both") from None
-            raise ModelError(f"{str(path)!r} is no model: expected a file written by `duomorph export`") from None
+            raise ModelError(
+                f"{str(path)!r} is no model: expected a file written by `duomorph export`, under the name it was given"
+            ) from None
         meta = session.get_modelmeta().custom_metadata_map
         config, provenance = read_metadata(meta, str(path))
         weights = path.with_suffix(".safetensors")
-        if hashlib.sha256(weights.read_bytes()).hexdigest() != meta.get("weights_sha256"):
+        digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+        if digest != meta.get("weights_sha256"):
             raise ModelError(f"{weights.name} does not belong to {str(path)!r}: expected the two files of one export")
         shapes = {value.name: value.shape[1:] for value in session.get_inputs() if value.name.startswith("state_")}
-        return cls(path, config, provenance, session, shapes)
+        return cls(path, config, provenance, digest, session, shapes)
 
     def start(self) -> State:
         """The state before the first sample: all zeros."""

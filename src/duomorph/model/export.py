@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from duomorph import files
 from duomorph.errors import ModelError
-from duomorph.model.card import KIND, Provenance, read_metadata
+from duomorph.model.card import FEATURES, KIND, Provenance, read_metadata
 from duomorph.model.config import ModelConfig
 from duomorph.model.network import STATE_NAMES, Network, State
 
@@ -55,6 +55,7 @@ def metadata(config: ModelConfig, provenance: Provenance) -> dict[str, str]:
     """What both files carry: kind, configuration, provenance."""
     return {
         "kind": KIND,
+        "features": FEATURES,
         "config": json.dumps(config.to_dict()),
         "provenance": json.dumps(asdict(provenance)),
     }

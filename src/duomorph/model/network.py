@@ -18,11 +18,11 @@ from torch.nn import functional as F
 
 from duomorph import arkit
 from duomorph.clock import MAX_DELAY, ROWS_PER_TICK, TICK_RATE
-from duomorph.model.config import ModelConfig
+from duomorph.mel import MelConfig
+from duomorph.model.config import TAP_TICKS, ModelConfig
 
-MEL_SILENCE, MEL_SCALE = -10.0, 5.0  # level-normalised log-mel, nepers: silence becomes 0, speech about 1 to 3
+MEL_SILENCE, MEL_SCALE = -MelConfig.depth, 5.0  # level-normalised log-mel, nepers: silence is 0, speech 1 to 3
 SMOOTHING_BLOCK = 64  # ticks
-TAP_TICKS = 2  # between the taps of the temporal layer
 
 
 @dataclass(frozen=True)

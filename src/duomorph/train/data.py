@@ -27,17 +27,17 @@ from numpy.typing import NDArray
 from duomorph import arkit, audio, files
 from duomorph.clock import MAX_DELAY, ROWS_PER_TICK, SAMPLE_RATE, TICK_RATE
 from duomorph.corpus import Take, root
-from duomorph.emotion import EmotionTrack
+from duomorph.emotion import FUNCTIONALS, EmotionTrack
 from duomorph.errors import AudioError, CorpusError
 from duomorph.mel import MelConfig, log_mel
-from duomorph.model.config import FUNCTIONALS, UPDATE_TICKS, ModelConfig
+from duomorph.model.card import FEATURES
+from duomorph.model.config import UPDATE_TICKS, ModelConfig
 
 Float32 = NDArray[np.float32]
 
 SESSION_S: Final = 60
 ALONE_TICKS: Final = 3 * TICK_RATE + MAX_DELAY  # of a crop that holds a short take by itself
 BALANCE: Final = 0.5  # 0: recordings are drawn by their length, 1: all alike
-VERSION: Final = 1  # raise when the features change: the cache is keyed by it
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ def build(takes: list[Take], rounds: int, seed: int, cache: Path, alone: bool = 
     sessions: list[Session] = []
     noises: list[Float32] = []
     for turn in range(rounds):
-        names = json.dumps([VERSION, seed, turn, alone, print_of, [(take.name, take.style) for take in takes]])
+        names = json.dumps([FEATURES, seed, turn, alone, print_of, [(take.name, take.style) for take in takes]])
         path = cache / f"sessions-{hashlib.sha256(names.encode()).hexdigest()[:16]}.npz"
         if not path.exists():
             rng = np.random.default_rng([seed, turn])

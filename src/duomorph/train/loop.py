@@ -26,8 +26,9 @@ from torch import Tensor, nn
 
 from duomorph import arkit, corpus, files
 from duomorph.clock import MAX_DELAY, ROWS_PER_TICK, SAMPLE_RATE, TICK_RATE
+from duomorph.emotion import FUNCTIONALS, WINDOWS
 from duomorph.errors import CorpusError, ModelError, SettingError
-from duomorph.model.config import EMOTION_WINDOWS, FUNCTIONALS, UPDATE_TICKS, ModelConfig
+from duomorph.model.config import UPDATE_TICKS, ModelConfig
 from duomorph.model.network import MEL_SCALE, MEL_SILENCE, Network, State
 from duomorph.train import data
 from duomorph.train.losses import LossWeights, losses
@@ -79,8 +80,8 @@ def warm_state(network: Network, past: Tensor, delay: Tensor, stride: int) -> St
 def set_statistics(network: Network, sessions: list[data.Session]) -> None:
     """Mean and spread of the functionals, the same for the three windows."""
     rows = np.concatenate([session.emotion[1:, :FUNCTIONALS] for session in sessions])  # all heard
-    network.emotion.mean.copy_(torch.from_numpy(np.tile(rows.mean(axis=0), EMOTION_WINDOWS)))
-    network.emotion.scale.copy_(torch.from_numpy(np.tile(np.maximum(rows.std(axis=0), 1e-3), EMOTION_WINDOWS)))
+    network.emotion.mean.copy_(torch.from_numpy(np.tile(rows.mean(axis=0), WINDOWS)))
+    network.emotion.scale.copy_(torch.from_numpy(np.tile(np.maximum(rows.std(axis=0), 1e-3), WINDOWS)))
 
 
 def filled(network: Network, emotion: Tensor) -> Tensor:

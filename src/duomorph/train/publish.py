@@ -14,8 +14,9 @@ import torch
 
 from duomorph import corpus
 from duomorph.clock import TICK_RATE
+from duomorph.emotion import FUNCTIONALS
 from duomorph.model.card import Provenance, TrainingSource
-from duomorph.model.config import FUNCTIONALS, ModelConfig
+from duomorph.model.config import ModelConfig
 from duomorph.model.export import export
 from duomorph.model.network import Network
 from duomorph.train.loop import load_checkpoint
