@@ -127,7 +127,8 @@ def test_bad_commands(arguments: list[str], capsys: pytest.CaptureFixture[str]) 
 def test_two_inputs_for_one_file(good: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     soundfile.write(good.with_name("other.wav"), tone(16000, 0.5), 16000)
     both = (good, good.with_name("other.wav"))
-    assert "expected a folder" in refused(capsys, "animate", *both, "-o", tmp_path / "out.csv")
+    for out in ("out.csv", "out.CSV", "out.mov"):
+        assert "expected a folder" in refused(capsys, "animate", *both, "-o", tmp_path / out)
     assert "would both become" in refused(capsys, "animate", good, good, "-o", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

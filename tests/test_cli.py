@@ -124,6 +124,24 @@ def test_same_stems_are_refused_before_work(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_link_to_itself_is_one_sentence(
+    face: StillFace, sounds: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    loop = sounds / "loop.wav"
+    loop.symlink_to(loop)
+    assert "link to nothing" in refused(capsys, "animate", loop, "-o", tmp_path / "out.csv")
+    assert main(["animate", str(loop), str(sounds / "a.wav"), "-o", str(tmp_path / "out")]) == 1
+    assert names(tmp_path / "out") == ["a.csv"]
+
+
+@pytest.mark.parametrize(("out", "there"), [("take.1/", False), ("take.mov", True)])
+def test_a_folder_may_have_a_suffix(face: StillFace, sounds: Path, tmp_path: Path, out: str, there: bool) -> None:
+    if there:
+        (tmp_path / out).mkdir()
+    assert main(["animate", str(sounds / "a.wav"), str(sounds / "b.flac"), "-o", f"{tmp_path}/{out}"]) == 0
+    assert names(tmp_path / out) == ["a.csv", "b.csv"]
+
+
 def test_an_input_is_never_overwritten(
     face: StillFace, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

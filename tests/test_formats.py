@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -207,6 +209,14 @@ def test_files(tmp_path: Path, save: str) -> None:
     assert formats.read(path).fps == 60
     np.testing.assert_array_equal(formats.read(path).weights, clip.weights)
     assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("line", ["from duomorph import Clip", "from duomorph.clip import Clip"])
+def test_a_clip_of_ones_own_is_saved(tmp_path: Path, line: str) -> None:
+    """In a fresh interpreter, where nobody has imported the formats."""
+    code = f"import sys, numpy; {line}; Clip(numpy.zeros((3, 52), 'f'), 30).save(sys.argv[1])"
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "take.csv")], check=True)
+    assert len(formats.read(tmp_path / "take.csv")) == 3
 
 
 @pytest.mark.parametrize(

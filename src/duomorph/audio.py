@@ -253,6 +253,8 @@ def _check_file(path: Path) -> None:
     try:
         if path.is_dir():
             raise AudioError(f"{name!r} is a folder: expected a sound file; name the files inside it")
+        if path.is_symlink() and not path.exists():
+            raise AudioError(f"{name!r} is a link to nothing: expected a sound file; mend the link")
         if not path.exists():
             raise AudioError(f"{name!r} does not exist: expected a sound file; check the name")
         if not path.is_file():

@@ -17,10 +17,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Final, Protocol
 
-from duomorph import audio, files
-from duomorph.clip import Clip, writer_for
+from duomorph import audio, files, formats
+from duomorph.clip import Clip
 from duomorph.errors import DuomorphError, FormatError, MissingExtra, SettingError
-from duomorph.formats import FORMATS
 
 DEFAULT_SUFFIX: Final = ".csv"
 
@@ -55,7 +54,8 @@ class Job:
 
 def plan(sources: Sequence[Path], out: str, suffix: str | None = None, plot: bool = False) -> list[Job]:
     """Decide where every result goes. One source: `out` is a file, or a folder if it is one or ends in a slash;
-    several: a folder, which is created.
+    several: a folder, which is
+    created; one whose name has a suffix needs the slash.
 
     Args:
         suffix: the format of files in a folder; .csv if None.
@@ -67,12 +67,12 @@ def plan(sources: Sequence[Path], out: str, suffix: str | None = None, plot: boo
     if plot and importlib.util.find_spec("matplotlib") is None:
         raise MissingExtra("--plot needs matplotlib: install it with  pip install 'duomorph[plot]'")
     is_folder = os.path.isdir(out) or out.endswith(("/", os.sep))
-    if len(sources) > 1 and not is_folder and Path(out).suffix in FORMATS:
-        raise SettingError(f"{len(sources)} sound files cannot share {out!r}: expected a folder; write -o out/")
+    if len(sources) > 1 and not is_folder and Path(out).suffix:
+        raise SettingError(f"{len(sources)} sound files cannot share {out!r}: expected a folder; write -o {out}/")
     if len(sources) == 1 and not is_folder:
         if suffix is not None and Path(out).suffix.lower() != suffix:
             raise SettingError(f"got --format {suffix[1:]} for {out!r}: expected them to agree; leave out --format")
-        writer_for(out)
+        formats.encoder(out)
         jobs = [Job(sources[0], Path(out))]
     else:
         stems: dict[str, Path] = {}
@@ -85,12 +85,20 @@ def plan(sources: Sequence[Path], out: str, suffix: str | None = None, plot: boo
                 )
         folder = files.folder(out)
         jobs = [Job(source, folder / f"{source.stem}{suffix or DEFAULT_SUFFIX}") for source in sources]
-    inputs = {source.resolve() for source in sources}
+    inputs = {_place(source) for source in sources}
     for job in jobs:
         for target in (job.target, job.picture) if plot else (job.target,):
             if files.writable(target) in inputs:
                 raise FormatError(f"writing {str(target)!r} would destroy an input: expected another place; change -o")
     return jobs
+
+
+def _place(source: Path) -> Path:
+    """The real place of a sound file; its name where a link leads in a circle: reading it will say so."""
+    try:
+        return source.resolve()
+    except (OSError, ValueError, RuntimeError):
+        return source.absolute()
 
 
 def animate(

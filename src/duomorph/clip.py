@@ -8,17 +8,15 @@ One promise: frame k of a clip stands at exactly `start + k / fps` seconds.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from importlib import import_module
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from duomorph import arkit
-from duomorph.errors import FormatError
 
 
 @dataclass(frozen=True)
@@ -52,24 +50,6 @@ class Clip:
         """Write the clip, whole or not at all; the format follows the suffix.
 
         Raises:
-            FormatError: unknown suffix, or the file cannot be written.
+            FormatError: unknown suffix, a clip that is none, or the file cannot be written.
         """
-        writer_for(path)(self, Path(path))
-
-
-Writer = Callable[[Clip, Path], None]
-_writers: Final[dict[str, Writer]] = {}  # filled by duomorph.formats, a floor above
-
-
-def register(suffix: str, writer: Writer) -> None:
-    """Make `Clip.save` write `*suffix` files with `writer`."""
-    _writers[suffix] = writer
-
-
-def writer_for(path: str | Path) -> Writer:
-    """The writer of a path's suffix. Raises FormatError if there is none."""
-    suffix = Path(path).suffix.lower()
-    if suffix not in _writers:
-        known = ", ".join(sorted(_writers))
-        raise FormatError(f"cannot write {str(path)!r}: got suffix {suffix!r}, expected one of {known}; rename it")
-    return _writers[suffix]
+        import_module("duomorph.formats").write(self, path)  # a floor above: fetched by name when it is called

@@ -19,7 +19,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-import duomorph.formats  # noqa: F401  (gives Clip.save its formats)
 from duomorph import audio
 from duomorph.clip import Clip
 from duomorph.clock import SAMPLE_RATE, delay_ticks, frame_rate, nominal_hop

@@ -15,7 +15,7 @@ from typing import Final
 
 import numpy as np
 
-from duomorph import arkit, clip, files
+from duomorph import arkit, files
 from duomorph.clip import Clip
 from duomorph.errors import FormatError
 from duomorph.formats import jsonl, livelink, npz
@@ -57,20 +57,19 @@ def write(take: Clip, path: str | Path) -> None:
     Raises:
         FormatError: unknown suffix, a clip that is none, or the file cannot be written.
     """
-    clip.writer_for(path)(take, Path(path))
+    encode = encoder(path)
+    shape = take.weights.shape
+    if len(shape) != 2 or shape[1] != arkit.COUNT or not np.isfinite(take.weights).all():
+        raise FormatError(
+            f"cannot write {str(path)!r}: got weights of shape {shape}, expected finite (frames, {arkit.COUNT})"
+        )
+    files.write(path, encode(take))
 
 
-def _writer(encode: Encode) -> clip.Writer:
-    def save(take: Clip, path: Path) -> None:
-        shape = take.weights.shape
-        if len(shape) != 2 or shape[1] != arkit.COUNT or not np.isfinite(take.weights).all():
-            raise FormatError(
-                f"cannot write {str(path)!r}: got weights of shape {shape}, expected finite (frames, {arkit.COUNT})"
-            )
-        files.write(path, encode(take))
-
-    return save
-
-
-for _suffix, (_encode, _) in FORMATS.items():
-    clip.register(_suffix, _writer(_encode))
+def encoder(path: str | Path) -> Encode:
+    """How to write a path's suffix, in capitals too. Raises FormatError if it is unknown."""
+    suffix = Path(path).suffix.lower()
+    if suffix not in FORMATS:
+        known = ", ".join(sorted(FORMATS))
+        raise FormatError(f"cannot write {str(path)!r}: got suffix {suffix!r}, expected one of {known}; rename it")
+    return FORMATS[suffix][0]
