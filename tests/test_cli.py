@@ -16,6 +16,7 @@ from duomorph import audio, formats
 from duomorph.cli import main
 from duomorph.clip import Clip
 from duomorph.clock import frame_count
+from duomorph.errors import FormatError, SettingError
 
 
 class StillFace:
@@ -25,6 +26,11 @@ class StillFace:
 
     def __init__(self) -> None:
         self.calls: list[dict[str, object]] = []
+
+    def stream(self, fps: Fraction, delay_ms: float, style: str | None) -> None:
+        """Checks its settings, as the real one."""
+        if style not in (None, *self.styles):
+            raise SettingError(f"style {style!r} is unknown: expected one of {', '.join(self.styles)}")
 
     def animate(self, sound: Path, *, fps: Fraction, delay_ms: float, style: str | None) -> Clip:
         self.calls.append({"sound": sound.name, "fps": fps, "delay_ms": delay_ms, "style": style})
@@ -111,6 +117,45 @@ def test_a_batch_goes_on(
     assert "bad.wav" in lines[0]
     assert "missing.wav" in lines[1]
     assert lines[2] == "duomorph: 2 of 4 files failed"
+
+
+def test_a_picture_that_fails_leaves_the_curves(
+    face: StillFace, sounds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import duomorph.plot
+
+    def full(clip: Clip, sound: object, path: Path) -> None:
+        if path.name == "a.png":
+            raise FormatError("cannot write 'a.png': the disk is full; choose another place")
+
+    monkeypatch.setattr(duomorph.plot, "save_plot", full)
+    (sounds / "bad.wav").write_text("a letter")
+    inputs = [sounds / "a.wav", sounds / "bad.wav", sounds / "b.flac"]
+    assert main(["animate", *map(str, inputs), "-o", str(tmp_path / "out"), "--plot"]) == 1
+    assert names(tmp_path / "out") == ["a.csv", "b.csv"]
+    said = capsys.readouterr()
+    assert [Path(line.split("  ")[0]).name for line in said.out.splitlines()] == ["a.csv", "b.csv", "b.png"]
+    lines = said.err.splitlines()
+    assert "bad.wav" in lines[0]
+    assert "disk is full" in lines[1]
+    assert lines[2:] == ["duomorph: 1 of 3 files failed", "duomorph: 1 of 3 pictures failed"]
+
+
+def test_a_style_is_checked_once_before_work(
+    face: StillFace, sounds: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    both = (sounds / "a.wav", sounds / "b.flac")
+    assert "expected one of grid" in refused(capsys, "animate", *both, "-o", f"{tmp_path}/out/", "--style", "pirate")
+    assert not face.calls
+
+
+def test_settings_add_up() -> None:
+    from duomorph.cli import _parser
+
+    command = ["train", "-o", "run", "--set", "a=1", "b=2", "--set", "c=3"]
+    for _ in range(2):  # the default is not shared
+        assert _parser().parse_args(command).set == ["a=1", "b=2", "c=3"]
+    assert _parser().parse_args(["train", "-o", "run"]).set == []
 
 
 def test_same_stems_are_refused_before_work(

@@ -4,7 +4,7 @@ One promise: everything that can be known to fail is said before work begins; af
 stop the others.
 
     jobs = plan([Path("a.wav"), Path("b.flac")], "out/", suffix=".csv")
-    failures = animate(face, jobs, Options(fps=Fraction(30)), tell=print)
+    report = animate(face, jobs, Options(fps=Fraction(30)), tell=print, progress=print)
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ DEFAULT_SUFFIX: Final = ".csv"
 
 class Animator(Protocol):
     """What a batch needs of a face."""
+
+    def stream(self, fps: Fraction, delay_ms: float, style: str | None) -> object: ...
 
     def animate(self, sound: str | Path, /, *, fps: Fraction, delay_ms: float, style: str | None) -> Clip: ...
 
@@ -50,6 +52,15 @@ class Job:
     @property
     def picture(self) -> Path:
         return self.target.with_suffix(".png")
+
+
+@dataclass(frozen=True)
+class Report:
+    """What went wrong, each in the order of the jobs: sounds that gave no curves and left no file, and pictures that
+    could not be drawn beside curves that are there."""
+
+    failed: tuple[DuomorphError, ...]
+    undrawn: tuple[DuomorphError, ...]
 
 
 def plan(sources: Sequence[Path], out: str, suffix: str | None = None, plot: bool = False) -> list[Job]:
@@ -103,25 +114,35 @@ def _place(source: Path) -> Path:
 
 def animate(
     face: Animator, jobs: Sequence[Job], options: Options, tell: Callable[[str], None], progress: Callable[[str], None]
-) -> list[DuomorphError]:
-    """Do every job; what failed comes back, in order, and has left no file.
+) -> Report:
+    """Do every job; one that fails does not stop the others.
 
     Args:
         tell: hears of each file written.
         progress: hears of each file begun.
+    Raises:
+        SettingError: an option is out of range; nothing has been done.
     """
-    failures: list[DuomorphError] = []
+    face.stream(options.fps, options.delay_ms, options.style)  # only to have the options checked
+    failed: list[DuomorphError] = []
+    undrawn: list[DuomorphError] = []
     for number, job in enumerate(jobs, 1):
         progress(f"{number}/{len(jobs)} {job.source.name}")
         try:
             clip = face.animate(job.source, fps=options.fps, delay_ms=options.delay_ms, style=options.style)
             clip.save(job.target)
-            tell(f"{job.target}  {len(clip)} frames at {float(options.fps):.6g} fps")
-            if options.plot:
-                from duomorph.plot import save_plot
-
-                save_plot(clip, audio.read(job.source), job.picture)
-                tell(f"{job.picture}")
         except DuomorphError as problem:
-            failures.append(problem)
-    return failures
+            failed.append(problem)
+            continue
+        tell(f"{job.target}  {len(clip)} frames at {float(options.fps):.6g} fps")
+        if not options.plot:
+            continue
+        from duomorph.plot import save_plot
+
+        try:
+            save_plot(clip, audio.blocks(job.source), job.picture)
+        except DuomorphError as problem:
+            undrawn.append(problem)
+            continue
+        tell(f"{job.picture}")
+    return Report(tuple(failed), tuple(undrawn))

@@ -101,17 +101,16 @@ def _animate(arguments: argparse.Namespace) -> int:
     import duomorph
 
     face = duomorph.load(arguments.model)
-    if arguments.style is not None and arguments.style not in face.styles:
-        raise SettingError(f"unknown style {arguments.style!r}: expected one of {', '.join(face.styles)}")
     options = batch.Options(fps, arguments.delay_ms, arguments.style, arguments.plot)
     progress = _Progress()
-    failures = batch.animate(face, jobs, options, progress.tell, progress.show)
+    report = batch.animate(face, jobs, options, progress.tell, progress.show)
     progress.clear()
-    for problem in failures:
+    for problem in (*report.failed, *report.undrawn):
         _fail(problem)
-    if failures and len(jobs) > 1:
-        print(f"duomorph: {len(failures)} of {len(jobs)} files failed", file=sys.stderr)
-    return 1 if failures else 0
+    for things, problems in (("files", report.failed), ("pictures", report.undrawn)):
+        if problems and len(jobs) > 1:
+            print(f"duomorph: {len(problems)} of {len(jobs)} {things} failed", file=sys.stderr)
+    return 1 if report.failed or report.undrawn else 0
 
 
 def add_info(verbs: Verbs) -> None:
@@ -202,7 +201,8 @@ def add_train(verbs: Verbs) -> None:
     """Learn weights."""
     verb = verbs.add_parser("train", help="train a model (needs duomorph[train])", allow_abbrev=False)
     verb.add_argument("-o", "--output", metavar="FOLDER", type=Path, required=True, help="run folder: checkpoint, log")
-    verb.add_argument("--set", metavar="NAME=VALUE", nargs="+", default=[], help="as in train.epochs=30 model.d=48")
+    settings = "as in train.epochs=30 model.d=48"
+    verb.add_argument("--set", metavar="NAME=VALUE", nargs="+", action="extend", default=[], help=settings)
     verb.add_argument("--resume", action="store_true", help="go on from the folder's last checkpoint")
     verb.set_defaults(run=_train)
 
@@ -219,7 +219,8 @@ def _train(arguments: argparse.Namespace) -> int:
 
 def add_export(verbs: Verbs) -> None:
     """Weights to ONNX."""
-    verb = verbs.add_parser("export", help="checkpoint to ONNX and safetensors (needs duomorph[train])")
+    about = "checkpoint to ONNX and safetensors (needs duomorph[train])"
+    verb = verbs.add_parser("export", help=about, allow_abbrev=False)
     verb.add_argument("checkpoint", metavar="CHECKPOINT", type=Path)
     verb.add_argument("-o", "--output", metavar="FOLDER", required=True, help="where model files go")
     verb.set_defaults(run=_export)

@@ -2,14 +2,14 @@
 
 One promise: time runs along one axis for all three, so a closed lip stands exactly under its /p/.
 
-    save_plot(clip, read("talk.wav"), "talk.png")     # needs the extra `plot`
+    save_plot(clip, blocks("talk.wav"), "talk.png")     # of duomorph.audio; needs the extra `plot`
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 LANES: Final = ((("jaw", "lips", "tongue"), 8), (("eyes", "brows", "cheeks"), 4))  # curves drawn one by one
 ALWAYS: Final = ("jawOpen", "mouthClose")  # drawn even when still
-COLUMNS: Final = 1600  # a picture has no more; longer takes are drawn by their extremes
+COLUMNS: Final = 1600  # the picture has fewer; longer takes are drawn by their extremes
 SIZE: Final = (13.0, 11.4)  # inches
 DPI: Final = 110
 FLOOR: Final = 0.05  # least full height of a lane
@@ -43,39 +43,41 @@ HEAT: Final = ("#ffffff", "#fde4cf", "#f7a072", "#d1495b", "#6d2e6e", "#1d1a3f")
 Curve = NDArray[np.float32]
 
 
-def save_plot(clip: Clip, audio: Curve, path: str | Path) -> None:
+def save_plot(clip: Clip, sound: Iterable[Curve], path: str | Path) -> None:
     """Draw a take as a PNG, whole or not at all.
 
     Args:
         clip: the curves.
-        audio: (S,) float32 at 16 kHz, the sound they were made from.
+        sound: what they were made from, (n,) float32 at 16 kHz, block by block; no more than a block is kept.
         path: the picture's file.
     Raises:
         MissingExtra: matplotlib is not installed.
         FormatError: the file cannot be written.
+        AudioError: from `sound`, if that reads a file.
     """
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError:
         raise MissingExtra("pictures need matplotlib: install it with  pip install 'duomorph[plot]'") from None
+    wave = _extremes(sound)
     figure = Figure(figsize=SIZE, dpi=DPI, facecolor=PAPER)
     FigureCanvasAgg(figure)
-    wave, lanes, heat = figure.subplots(
+    top, lanes, heat = figure.subplots(
         3, 1, sharex=True, height_ratios=(1.0, 3.8, 5.0),
         gridspec_kw={"left": 0.12, "right": 0.945, "top": 0.955, "bottom": 0.06, "hspace": 0.06},
     )  # fmt: skip
     start = float(clip.start)
-    end = max(start + len(clip) / float(clip.fps), len(audio) / SAMPLE_RATE, start + 1e-3)
-    for axes in (wave, lanes, heat):
+    end = max(start + len(clip) / float(clip.fps), wave.samples / SAMPLE_RATE, start + 1e-3)
+    for axes in (top, lanes, heat):
         axes.set_xlim(min(0.0, start), end)
         axes.tick_params(length=0, colors=FAINT, labelsize=8)
         axes.tick_params(axis="x", labelbottom=axes is heat)
         axes.set_frame_on(False)
-    for axes in (wave, lanes):
+    for axes in (top, lanes):
         axes.grid(axis="x", color=GRID, linewidth=0.7)
         axes.set_axisbelow(True)
-    _draw_wave(wave, audio)
+    _draw_wave(top, wave)
     _draw_lanes(lanes, clip)
     _draw_heat(heat, clip)
     heat.set_xlabel("seconds", color=FAINT, fontsize=9)
@@ -86,11 +88,19 @@ def save_plot(clip: Clip, audio: Curve, path: str | Path) -> None:
         figure.savefig(temporary, format="png", metadata={"Software": None})
 
 
-def _draw_wave(axes: Axes, audio: Curve) -> None:
-    low, high = _extremes(audio)  # (columns,)
-    edges = (np.arange(len(low)) + 0.5) * len(audio) / max(len(low), 1) / SAMPLE_RATE
-    peak = max(float(np.abs(audio).max(initial=0.0)), 1e-3)
-    axes.fill_between(edges, low / peak, high / peak, color="#475569", linewidth=0.4)
+class _Wave(NamedTuple):
+    """Lowest and highest sample of each column, (columns,); samples in a column, and in all."""
+
+    low: Curve
+    high: Curve
+    width: int
+    samples: int
+
+
+def _draw_wave(axes: Axes, wave: _Wave) -> None:
+    times = (np.arange(len(wave.low)) + 0.5) * wave.width / SAMPLE_RATE
+    peak = max(float(-wave.low.min(initial=0.0)), float(wave.high.max(initial=0.0)), 1e-3)
+    axes.fill_between(times, wave.low / peak, wave.high / peak, color="#475569", linewidth=0.4)
     axes.set_ylim(-1.08, 1.08)
     axes.set_yticks([0], ["sound"])
 
@@ -187,12 +197,27 @@ def _curve(clip: Clip, name: str) -> Curve:
     return mean
 
 
-def _extremes(audio: Curve) -> tuple[Curve, Curve]:
-    """Lowest and highest sample of each column of the picture."""
-    edges = np.linspace(0, len(audio), min(len(audio), COLUMNS), endpoint=False, dtype=np.intp)
-    if not len(edges):
-        return audio, audio
-    return np.minimum.reduceat(audio, edges), np.maximum.reduceat(audio, edges)
+def _extremes(sound: Iterable[Curve]) -> _Wave:
+    """The sound in at most 2 * COLUMNS columns; each becomes twice as wide whenever they would be more."""
+    low = high = np.zeros(0, dtype=np.float32)
+    width, samples = 1, 0
+    for block in sound:
+        if not len(block):
+            continue
+        while samples + len(block) > 2 * COLUMNS * width:
+            width *= 2
+            pairs = np.arange(0, len(low), 2)
+            if len(low):
+                low, high = np.minimum.reduceat(low, pairs), np.maximum.reduceat(high, pairs)
+        begun = -samples % width  # samples that the last column still lacks
+        edges = np.array([*([0] if begun else []), *range(begun, len(block), width)])
+        below, above = np.minimum.reduceat(block, edges), np.maximum.reduceat(block, edges)
+        if begun:
+            below[0], above[0] = min(below[0], low[-1]), max(above[0], high[-1])
+            low, high = low[:-1], high[:-1]
+        low, high = np.concatenate([low, below]), np.concatenate([high, above])
+        samples += len(block)
+    return _Wave(low, high, width, samples)
 
 
 def _pooled(weights: Curve) -> Curve:
