@@ -127,6 +127,27 @@ def test_state_does_not_grow(face: dm.Face, speech: np.ndarray) -> None:
     assert max(sizes[5:]) <= max(sizes[:5])
 
 
+@pytest.mark.parametrize("seconds", [0.3, 4])
+def test_silence_is_a_closed_still_mouth(face: dm.Face, seconds: float) -> None:
+    for style in face.styles:
+        clip = face.animate(np.zeros(round(16000 * seconds), np.float32), fps=60, style=style)
+        assert clip["jawOpen"].max() < 0.08
+        assert np.ptp(clip["jawOpen"]) < 0.03
+
+
+def test_an_hour_has_every_frame_and_no_more_state(face: dm.Face, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clockwork of an hour, with the network and the emotion features left out for speed."""
+    stream = face.stream(fps=60, delay_ms=100)
+    monkeypatch.setattr(stream._emotion, "feed", lambda samples: np.zeros((0, 264), np.float32))
+    monkeypatch.setattr(
+        type(stream._engine), "step", lambda self, mel, *rest: (np.zeros((len(mel), 52), np.float32), rest[-1])
+    )
+    stream._updates = np.zeros((20_000, 264), np.float32)
+    frames = sum(len(stream.feed(np.zeros(160_000, np.float32))) for _ in range(360))
+    assert frames + len(stream.finish()) == 3600 * 60
+    assert len(stream._curves) <= 20
+
+
 def test_streams_share_a_model_and_nothing_else(face: dm.Face, speech: np.ndarray) -> None:
     alone = streamed(face.stream(fps=30), speech, [4000] * 12)
     one, other = face.stream(fps=30), face.stream(fps=60)
@@ -146,8 +167,11 @@ def test_bad_calls_are_refused(face: dm.Face) -> None:
     for bad in (np.zeros(3), np.zeros((3, 2), np.float32), [0.0], None):
         with pytest.raises(AudioError, match="expected"):
             stream.feed(bad)  # type: ignore[arg-type]
-    with pytest.raises(AudioError, match="NaN"):
-        stream.feed(np.array([np.nan], np.float32))
+    for absurd in (np.nan, np.inf, 1e25):
+        with pytest.raises(AudioError, match="NaN"):
+            stream.feed(np.array([absurd], np.float32))
+    assert np.isfinite(stream.feed(np.zeros(1600, np.float32))).all(), "the stream lives on"
+    stream.reset()
     assert stream.finish().shape == (0, 52)
     with pytest.raises(AudioError, match="reset"):
         stream.feed(np.zeros(3, np.float32))

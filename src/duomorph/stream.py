@@ -114,7 +114,7 @@ class Stream:
             kind = f"{getattr(samples, 'dtype', type(samples).__name__)} of shape {getattr(samples, 'shape', '?')}"
             raise AudioError(f"cannot feed {kind}: expected (S,) float32 at 16 kHz; see duomorph.audio.prepare")
         if len(samples) and not np.abs(samples).max() <= MAX_LEVEL:  # NaN too
-            raise AudioError("cannot feed NaN, infinity or absurd values: expected samples in [-1, 1]; repair the sound")
+            raise AudioError("cannot feed NaN, infinity or absurd values: expected samples in [-1, 1]; mend them")
         self._samples += len(samples)
         return self._advance(samples, frame_count(self._samples, self.fps))
 
