@@ -198,6 +198,13 @@ def test_an_input_is_never_overwritten(
     assert sound.read_bytes() == before
 
 
+@pytest.mark.parametrize("fps", ["1e6000000", "1e-6000000", "3" * 5000, "1e999", ""])
+def test_no_frame_rate_takes_forever(
+    face: StillFace, sounds: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], fps: str
+) -> None:
+    assert "24 to 120" in refused(capsys, "animate", sounds / "a.wav", "-o", tmp_path / "o.csv", "--fps", fps)
+
+
 def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
     for arguments in (["--help"], ["animate", "--help"], ["bench", "--help"]):
         with pytest.raises(SystemExit) as stopped:

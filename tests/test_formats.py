@@ -6,6 +6,7 @@ import io
 import json
 import subprocess
 import sys
+import tracemalloc
 from fractions import Fraction
 from pathlib import Path
 
@@ -168,6 +169,19 @@ def test_a_stranger_reads_our_csv(tmp_path: Path) -> None:
         np.testing.assert_allclose(drawn, weights[:, arkit.INDEX[name]], atol=1e-4)
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+def test_writing_takes_little_more_memory_than_the_file(suffix: str) -> None:
+    clip = Clip(np.random.default_rng(0).random((3000, 52), dtype=np.float32), Fraction(60))
+    encode, _ = formats.FORMATS[suffix]
+    tracemalloc.start()
+    try:
+        size = len(encode(clip))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 2.3 * size
+
+
 def test_jsonl_order_is_that_of_the_data_sets() -> None:
     weights = np.zeros((1, 52), np.float32)
     weights[0, arkit.INDEX["jawLeft"]] = 0.5
@@ -246,6 +260,13 @@ def frame(time: object = 0.0, count: int = 52, value: object = 0.0) -> bytes:
     return json.dumps({"timestamp": time, "blendshapes": [value] * count}).encode() + b"\n"
 
 
+def header(**facts: object) -> bytes:
+    return json.dumps({"names": list(CSV_ORDER), **facts}).encode() + b"\n" + frame()
+
+
+HUGE = ("1e6000000", "1e-6000000", "1e400", "9" * 3000, "1/" + "9" * 3000, "1e", "/", "1/0", "nan", None, [], {})
+BAD_HEADERS = [{"fps": fps} for fps in HUGE if fps is not None]  # without fps the stamps tell it
+BAD_HEADERS += [{"fps": "30", "start": start} for start in (*HUGE, 1e9, "-1e9", float("inf"), 10**400)]
 GOOD_CSV = livelink.encode(Clip(np.zeros((3, 52), np.float32), Fraction(30)))
 NAMES = np.array(arkit.NAMES)
 
@@ -259,6 +280,8 @@ NAMES = np.array(arkit.NAMES)
         (".csv", GOOD_CSV[:-40]),
         (".csv", GOOD_CSV.replace(b"JawOpen", b"JawApen")),
         (".csv", GOOD_CSV.replace(b"JawOpen", b"JawLeft")),
+        (".csv", GOOD_CSV.replace(b"BlendshapeCount,", b"").replace(b",61,", b",")),
+        (".csv", b"Timecode\n00:00:00:00.000\n"),
         (".csv", GOOD_CSV.replace(b"00:00:00:02.000", b"two")),
         (".csv", GOOD_CSV.replace(b"00:00:00:02.000", b"00:00:00:04.000")),
         (".csv", GOOD_CSV.replace(b"00:00:00:04.000", b"00:20:00:04.000")),
@@ -276,6 +299,7 @@ NAMES = np.array(arkit.NAMES)
         (".jsonl", b'{"names": ["jawOpen"], "fps": "30"}\n'),
         (".jsonl", b'{"names": 3}\n'),
         (".jsonl", json.dumps({"names": list(CSV_ORDER), "fps": "1000"}).encode()),
+        *((".jsonl", header(**bad)) for bad in BAD_HEADERS),
         (".npz", b""),
         (".npz", b"PK\x03\x04 not really"),
         (".npz", archive(weights=np.zeros((2, 52), np.float32))),
@@ -292,6 +316,7 @@ def test_damaged_curve_files_are_refused(tmp_path: Path, suffix: str, data: byte
     with pytest.raises(FormatError, match="expected") as caught:
         formats.read(path)
     assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 400 + len(str(path))
 
 
 def test_a_file_without_tongue_is_an_old_one() -> None:

@@ -14,6 +14,7 @@ between 266 and 267 samples (nominally 267; 533 at 30 fps), and an hour has exac
 from __future__ import annotations
 
 import math
+import re
 from fractions import Fraction
 from typing import Final
 
@@ -26,6 +27,7 @@ ROWS_PER_TICK: Final = ROW_RATE // TICK_RATE
 MAX_DELAY: Final = 12  # ticks, 200 ms
 MIN_FPS: Final = Fraction(24_000, 1001)  # film on television, 23.976
 MAX_FPS: Final = Fraction(120)
+_NUMBER: Final = re.compile(r"\s*[+-]?\d{0,40}(\.\d{0,40})?(/\d{1,40}|[eE][+-]?\d{1,2})?\s*", re.ASCII)
 
 
 def end_sample(index: int, rate: int | Fraction) -> int:
@@ -49,6 +51,17 @@ def nominal_hop(fps: Fraction) -> int:
     return round(Fraction(SAMPLE_RATE) / fps)
 
 
+def exact(value: int | float | str | Fraction) -> Fraction:
+    """A number as the fraction it is. Text is a number of sane size: `Fraction("1e999999999")` would never end.
+
+    Raises:
+        ValueError, TypeError, OverflowError, ZeroDivisionError: not a number, as `Fraction` raises them.
+    """
+    if isinstance(value, str) and not _NUMBER.fullmatch(value):
+        raise ValueError(f"not a number: {value[:40]!r}")
+    return Fraction(value)
+
+
 def frame_rate(fps: int | float | str | Fraction) -> Fraction:
     """A checked frame rate; 23.976, 29.97 and "30000/1001" mean the broadcast rates.
 
@@ -56,13 +69,13 @@ def frame_rate(fps: int | float | str | Fraction) -> Fraction:
         SettingError: not a number from 23.976 to 120.
     """
     try:
-        rate = Fraction(fps)
+        rate = exact(fps)
     except (ValueError, TypeError, OverflowError, ZeroDivisionError):
         rate = Fraction(0)
     broadcast = Fraction(round(rate) * 1000, 1001)
     rate = broadcast if abs(rate - broadcast) < Fraction(1, 200) else rate.limit_denominator(1001)
     if not MIN_FPS <= rate <= MAX_FPS:
-        raise SettingError(f"frame rate {fps!r} is out of range: expected 24 to 120 fps, try 30 or 60")
+        raise SettingError(f"frame rate {fps!r:.40} is out of range: expected 24 to 120 fps, try 30 or 60")
     return rate
 
 

@@ -12,6 +12,7 @@ the rate follows from the time stamps. We write that same order.
 
 from __future__ import annotations
 
+import io
 import json
 from fractions import Fraction
 from itertools import pairwise
@@ -20,7 +21,7 @@ from typing import Any, Final, TypeGuard
 import numpy as np
 
 from duomorph.clip import Clip
-from duomorph.clock import frame_rate
+from duomorph.clock import exact, frame_rate
 from duomorph.errors import FormatError, SettingError
 from duomorph.formats.columns import CSV_ORDER, curves, match
 from duomorph.formats.rate import frames
@@ -33,15 +34,14 @@ def encode(clip: Clip) -> bytes:
     """The clip as JSON lines; the numbers are the shortest that mean the same float32."""
     header = {"names": list(CSV_ORDER), "fps": str(clip.fps), "start": str(clip.start)}
     order = match(CSV_ORDER)
-    rows = np.empty((len(clip), len(order)), np.float32)
-    rows[:, order] = clip.weights
-    texts = rows.astype(np.float32).astype("U16").tolist() if len(rows) else []
-    lines = [json.dumps(header)]
-    lines += [
-        f'{{"timestamp": {float(clip.start + k / clip.fps)!r}, "blendshapes": [{", ".join(row)}]}}'
-        for k, row in enumerate(texts)
-    ]
-    return ("\n".join(lines) + "\n").encode("ascii")
+    row = np.empty(len(order), np.float32)
+    out = io.BytesIO()
+    out.write((json.dumps(header) + "\n").encode("ascii"))
+    for k, weights in enumerate(clip.weights):
+        row[order] = weights
+        time, numbers = float(clip.start + k / clip.fps), ", ".join(row.astype("U16").tolist())
+        out.write(f'{{"timestamp": {time!r}, "blendshapes": [{numbers}]}}\n'.encode("ascii"))
+    return out.getvalue()
 
 
 def decode(data: bytes) -> Clip:
@@ -101,11 +101,15 @@ def _header(entry: dict[str, Any], line: int) -> tuple[tuple[str, ...], Fraction
     if not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
         raise FormatError(f"line {line} has a header without names: expected a list of the 52; mend it")
     try:
-        return tuple(names), None if fps is None else frame_rate(fps), Fraction(start)
+        rate, first = None if fps is None else frame_rate(fps), exact(start)
     except (SettingError, ValueError, TypeError, ZeroDivisionError, OverflowError):
+        rate, first = None, Fraction(MAX_TIME)
+    if abs(first) >= MAX_TIME:
         raise FormatError(
-            f'line {line} has fps {fps!r} and start {start!r}: expected 24 to 120 and seconds, as "30" and "0"; mend it'
-        ) from None
+            f"line {line} has fps {fps!r:.40} and start {start!r:.40}: "
+            'expected 24 to 120 and seconds, as "30" and "0"; mend it'
+        )
+    return tuple(names), rate, first
 
 
 def _is_number(value: object) -> TypeGuard[float]:

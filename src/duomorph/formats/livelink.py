@@ -43,14 +43,14 @@ _TIMECODE: Final = re.compile(r"(\d{1,2}):(\d{1,2}):(\d{1,2})[:;](\d{1,2})(?:\.(
 def encode(clip: Clip) -> bytes:
     """The clip as a CSV file."""
     order = match(HEADER[2:])  # our shape -> its place in the row
-    rows = np.zeros((len(clip), COUNT))
-    rows[:, order] = clip.weights
     form = ",".join(["%.10f"] * COUNT)
-    lines = [",".join(HEADER)]
-    lines += [
-        f"{timecode(clip.start + k / clip.fps)},{COUNT},{form % tuple(row)}" for k, row in enumerate(rows.tolist())
-    ]
-    return ("\n".join(lines) + "\n").encode("ascii")
+    row = np.zeros(COUNT)
+    out = io.BytesIO()
+    out.write((",".join(HEADER) + "\n").encode("ascii"))
+    for k, weights in enumerate(clip.weights):
+        row[order] = weights
+        out.write(f"{timecode(clip.start + k / clip.fps)},{COUNT},{form % tuple(row.tolist())}\n".encode("ascii"))
+    return out.getvalue()
 
 
 def decode(data: bytes) -> Clip:
@@ -67,6 +67,8 @@ def decode(data: bytes) -> Clip:
     if not rows or rows[0][0].strip().lower() != "timecode":
         raise FormatError("this is no Live Link Face CSV: expected a header that begins with Timecode; export it again")
     header = [cell.strip() for cell in rows[0]]
+    if len(header) < 2 or header[1].lower() != "blendshapecount":
+        raise FormatError("the second column is not BlendshapeCount: expected Live Link Face's header; export it again")
     columns = match(header)
     times, values = [], np.zeros((len(rows) - 1, len(header)))
     for line, row in enumerate(rows[1:]):
