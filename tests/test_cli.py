@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 import soundfile
 
 import duomorph
-from duomorph import audio, formats
+from duomorph import audio, egemaps, formats
 from duomorph.cli import main
 from duomorph.clip import Clip
 from duomorph.clock import frame_count
@@ -245,6 +246,36 @@ def test_egemaps(sample: Path, tmp_path: Path, flags: list[str], columns: int) -
     assert len(rows) == 1 if not flags else len(rows) > 800
     if flags:
         assert [row[0] for row in rows[:3]] == ["0.00", "0.01", "0.02"]
+    samples = audio.read(sample)
+    whole = egemaps.lld(samples) if flags else egemaps.extract(samples)[None]
+    got = np.array([[float(cell) for cell in row[len(flags) :]] for row in rows])  # without the time
+    np.testing.assert_allclose(got, whole, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("flags", [[], ["--lld"]])
+def test_egemaps_leaves_nothing_of_a_bad_sound(
+    sounds: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], flags: list[str]
+) -> None:
+    whole = (sounds / "a.wav").read_bytes()
+    (sounds / "cut.wav").write_bytes(whole[: len(whole) // 2])
+    assert "cut short" in refused(capsys, "egemaps", sounds / "cut.wav", "-o", tmp_path / "o.csv", *flags)
+    assert "no folder" in refused(capsys, "egemaps", sounds / "a.wav", "-o", tmp_path / "no" / "o.csv", *flags)
+    assert names(tmp_path) == ["in"]
+
+
+@pytest.mark.parametrize(("flags", "a_second"), [([], 30_000), (["--lld"], 0)])
+def test_egemaps_does_not_hold_the_sound(tmp_path: Path, flags: list[str], a_second: int) -> None:
+    """Half a minute more costs at most its contours; the sound alone would be 64 kB a second, twice that in float64."""
+    peaks = []
+    for seconds in (20, 50):
+        soundfile.write(tmp_path / "in.wav", np.zeros(seconds * 16000), 16000)
+        tracemalloc.start()
+        try:
+            assert main(["egemaps", str(tmp_path / "in.wav"), "-o", str(tmp_path / "o.csv"), *flags]) == 0
+            peaks.append(tracemalloc.get_traced_memory()[1])
+        finally:
+            tracemalloc.stop()
+    assert peaks[1] - peaks[0] < 30 * a_second + 200_000
 
 
 @pytest.mark.parametrize("module", ["matplotlib", "torch"])

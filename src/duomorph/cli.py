@@ -142,16 +142,10 @@ def add_egemaps(verbs: Verbs) -> None:
 
 
 def _egemaps(arguments: argparse.Namespace) -> int:
-    from duomorph import audio, egemaps, files
+    from duomorph import features
 
-    files.writable(arguments.output)
-    samples = audio.read(arguments.input)
-    if arguments.lld:
-        rows = [["time", *egemaps.LLD_NAMES]]
-        rows += [[f"{k / 100:.2f}", *(f"{x:.9g}" for x in row)] for k, row in enumerate(egemaps.lld(samples).tolist())]
-    else:
-        rows = [list(egemaps.FUNCTIONAL_NAMES), [f"{x:.9g}" for x in egemaps.extract(samples).tolist()]]
-    files.write(arguments.output, "".join(",".join(row) + "\n" for row in rows).encode())
+    write = features.descriptors if arguments.lld else features.functionals
+    write(arguments.input, arguments.output)
     print(arguments.output)
     return 0
 
