@@ -37,6 +37,11 @@ def test_any_chunking_gives_the_same_samples(rate: int, cuts: list[int]) -> None
     chunked = np.concatenate([*parts, pieces.finish()])
     assert len(whole) == due(total, rate)
     np.testing.assert_array_equal(chunked, whole)
+    assert not len(once.finish())
+    with pytest.raises(AudioError, match="finished"):
+        once.feed(sound)
+    once.reset()
+    np.testing.assert_array_equal(np.concatenate([once.feed(sound), once.finish()]), whole)
 
 
 @pytest.mark.parametrize("channels", [1, 2, 6])

@@ -105,11 +105,19 @@ class Resampler:
 
     def __init__(self, rate: float) -> None:
         self._rate = rate
-        self._stream = None if rate == SAMPLE_RATE else soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32")
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything: the next sample is the first of a new sound."""
+        same = self._rate == SAMPLE_RATE
+        self._stream = None if same else soxr.ResampleStream(self._rate, SAMPLE_RATE, 1, dtype="float32")
         self._taken = self._given = 0
+        self._open = True
 
     def feed(self, samples: Samples) -> Samples:
-        """What (n,) further samples at the source's rate complete at 16 kHz."""
+        """What (n,) further samples at the source's rate complete at 16 kHz. Raises AudioError after `finish`."""
+        if not self._open:
+            raise AudioError("the stream is finished: got more samples, expected none; call reset() for a new sound")
         self._taken += len(samples)
         if self._stream is None:
             return samples
@@ -118,13 +126,13 @@ class Resampler:
         return ready
 
     def finish(self) -> Samples:
-        """The rest."""
+        """The rest; then `reset` begins a new sound."""
         nothing = np.zeros(0, np.float32)
-        if self._stream is None or not self._taken:
+        done, self._open = not self._open, False
+        if done or self._stream is None or not self._taken:
             return nothing
         rest: Samples = self._stream.resample_chunk(nothing, last=True)
         due = math.floor(self._taken * SAMPLE_RATE / self._rate + 0.5) - self._given
-        self._stream = None
         if due <= len(rest):  # soxr counts as we do, to a sample at most
             return rest[: max(due, 0)]
         return np.concatenate([rest, np.zeros(due - len(rest), np.float32)])
