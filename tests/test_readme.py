@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import shlex
+import shutil
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
-from duomorph import audio, formats
+from duomorph import arkit, audio, batch, formats
 from duomorph.cli import main
+from duomorph.clip import Clip
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README, flags=re.DOTALL)
@@ -45,6 +49,39 @@ def test_python(desk: Path) -> None:
     names: dict[str, object] = {"samples": np.zeros(1600, np.float32)}
     exec(compile(code, "README.md", "exec"), names)
     assert len(formats.read(desk / "speech.csv")) == 120
+
+
+def example(module: str, **given: object) -> dict[str, object]:
+    """What the lines of a module's example leave behind; the module's own names and `given` are there."""
+    home = importlib.import_module(module)
+    lines = [line[4:] for line in (home.__doc__ or "").splitlines() if line.startswith("    ")]
+    names = {**vars(home), **given}
+    exec(compile("\n".join(lines), module, "exec"), names)
+    return names
+
+
+def test_examples_of_modules(desk: Path, sample: Path) -> None:
+    class Still:
+        def stream(self, *_: object, **__: object) -> None: ...
+
+        def animate(self, *_: object, **__: object) -> Clip:
+            return clip
+
+    clip = Clip(np.full((30, 52), 0.5, np.float32), Fraction(30))
+    assert example("duomorph.batch", face=Still())["report"] == batch.Report((), ())
+    assert (desk / "out" / "b.csv").is_file()
+    soundfile.write(desk / "a.mp3", audio.read(sample), 16000)
+    with (desk / "a.mp3").open("rb") as file:
+        left = example("duomorph.mp3", data=(desk / "a.mp3").read_bytes(), file=file, soundfile=soundfile)
+        assert isinstance(left["sound"], soundfile.SoundFile)
+        left["sound"].close()
+    given = {"names": list(arkit.NAMES), "values": clip.weights.astype(float), "numbers": range(30), "fps": 30.0}
+    np.testing.assert_array_equal(example("duomorph.formats.columns", **given)["weights"], clip.weights)
+    shutil.copy(desk / "a.wav", desk / "talk.wav")
+    example("duomorph.plot", clip=clip, blocks=audio.blocks)
+    assert (desk / "talk.png").is_file()
+    example("duomorph.features")
+    assert len((desk / "talk.csv").read_text().splitlines()) == 2
 
 
 def test_importing_needs_nothing_heavy() -> None:

@@ -3,8 +3,8 @@
 One promise: all of an mp3 is heard. libsndfile believes the length in the VBR header, or multiplies out the first
 frame's bit rate where there is none, and stops there: a recording that begins in silence loses most of itself.
 
-    frames = count(data)                    # None: no layer III in there
-    decode(Headed(file, front(data, frames)))    # the same sound behind a header that tells the truth
+    counted = count(data)     # None: no layer III in there
+    sound = soundfile.SoundFile(Headed(file, counted.start, front(data, counted)))    # a header that tells the truth
 
 Source: ISO/IEC 11172-3 section 2.4.1.3, 13818-3 section 2.4.2.3 (frame headers); Xing's VBR header.
 """

@@ -2,8 +2,8 @@
 
 One promise: columns are matched by name, never by position, and come out finite, in [0, 1] and on even frames.
 
-    columns = match(["JawOpen", "eyeBlink_L", ...], "take.csv")   # position in the file of each of the 52
-    weights = curves(values, columns, numbers)                    # (T, 52) in the order of arkit.NAMES
+    columns = match(names)                           # ["JawOpen", "eyeBlink_L", ...] -> place of each of the 52
+    weights = curves(values, columns, numbers, fps)  # (T, 52) in the order of arkit.NAMES
 """
 
 from __future__ import annotations
