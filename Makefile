@@ -1,11 +1,13 @@
 # make demo    animate the sample speech into demo/ (light install, no torch)
 # make test    lint, types, floors, tests           make lint    the first three
 # make fuzz    damaged files by the thousand        make clean   remove what make made
+# make test installs ffmpeg (apt-get) where it is missing and we are root; make test SYSTEM=no leaves the machine alone.
 # PYTHON=python3.12 chooses the interpreter, PIP_ARGS=... is handed to pip. For torch without CUDA, on Linux:
 #   make test PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"
 
 PYTHON ?= python3
 PIP_ARGS ?=
+SYSTEM ?= yes
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c constraints.txt
@@ -49,8 +51,9 @@ $(VENV)/dev: $(VENV)/python pyproject.toml constraints.txt
 
 # Programs that some tests use and skip without; only where we may install them unasked.
 system:
-	@command -v ffmpeg >/dev/null || [ "`id -u`" != 0 ] || ! command -v apt-get >/dev/null \
-	  || { apt-get update -qq && apt-get install -qq -y --no-install-recommends ffmpeg >/dev/null; } \
+	@command -v ffmpeg >/dev/null || [ "$(SYSTEM)" = no ] || [ "`id -u`" != 0 ] || ! command -v apt-get >/dev/null \
+	  || { echo "installing ffmpeg with apt-get, for tests that need it; to skip: make test SYSTEM=no"; \
+	       apt-get update -qq && apt-get install -qq -y --no-install-recommends ffmpeg >/dev/null; } \
 	  || echo "no ffmpeg: the tests that need it will skip"
 
 clean:
