@@ -8,6 +8,7 @@ One promise: every number is read or computed from the model file; nothing is ty
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,7 @@ def describe(info: Info) -> dict[str, Any]:
             for source in provenance.sources
         ],
         "epochs": provenance.epochs,
+        "runs": [json.loads(run) for run in provenance.runs],
         "trained": provenance.trained,
         "licence": provenance.licence,
     }

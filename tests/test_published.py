@@ -1,0 +1,66 @@
+"""Published numbers are measured ones: README and model card say what the JSON files of the benchmarks say."""
+
+from __future__ import annotations
+
+import json
+import runpy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import duomorph
+
+ROOT = Path(__file__).parent.parent
+PUBLISH = runpy.run_path(str(ROOT / "benchmarks" / "publish.py"))
+
+
+@pytest.mark.parametrize("path", PUBLISH["TARGETS"], ids=lambda path: path.name)
+def test_tables_are_those_of_the_json(path: Path) -> None:
+    text = path.read_text()
+    assert "| **0." in text, "the accuracy table is missing"
+    assert PUBLISH["filled"](text) == text, "run: python benchmarks/publish.py write"
+
+
+@pytest.fixture(scope="module")
+def results() -> dict[str, Any]:
+    return {path.stem: json.loads(path.read_text()) for path in PUBLISH["RESULTS"].glob("*.json")}
+
+
+def test_they_were_measured_with_the_weights_that_ship(results: dict[str, Any]) -> None:
+    shipped = duomorph.load().info().weights_sha256
+    assert {name: result["weights_sha256"] for name, result in results.items()} == dict.fromkeys(
+        ("evaluate", "delay", "bench"), shipped
+    )
+
+
+def reports(results: dict[str, Any], corpus: str) -> list[dict[str, Any]]:
+    found = [report for report in results["evaluate"]["reports"] if report["corpus"] == corpus]
+    assert [report["fps"] for report in found] == [30, 60]
+    return found
+
+
+def test_bars_of_accuracy(results: dict[str, Any]) -> None:
+    for report in reports(results, "grid_s1"):
+        assert report["mae"] <= 0.0185
+        assert report["r"]["jawOpen"] >= 0.86
+    for report in results["evaluate"]["reports"]:
+        assert report["mae"] < min(report["baselines"].values())
+        assert abs(report["lag_frames"]) <= 1
+    assert max(results["evaluate"]["rate_gap"].values()) <= 0.002
+    assert max(results["evaluate"]["even_frames_gap"].values()) <= 0.005
+
+
+@pytest.mark.xfail(reason="7.5 minutes of one speaker are too little; see MODEL_CARD.md")
+def test_bar_of_facegood(results: dict[str, Any]) -> None:
+    for report in reports(results, "facegood"):
+        assert report["r"]["jawOpen"] >= 0.80
+
+
+def test_bars_of_speed(results: dict[str, Any]) -> None:
+    bench = results["bench"]
+    assert bench["rtf_60"] <= 0.10
+    assert bench["peak_memory_mb"] <= 300
+    assert bench["mmac_per_tick"] <= 6
+    assert bench["first_frame_ms_at_delay_33"] <= 100
+    assert bench["latency_ms_live"]["total"] <= 33
