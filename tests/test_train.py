@@ -152,6 +152,25 @@ def test_no_corpus_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
         corpus.load("nobody", "test")
 
 
+def test_a_damaged_corpus_is_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("DUOMORPH_CORPUS", str(tmp_path))
+    with pytest.raises(CorpusError, match="is absent"):
+        corpus.load("grid_s1", "train")
+    for name in ("grid_s1", "facegood"):
+        (tmp_path / name).mkdir()
+        with pytest.raises(CorpusError, match="copy it there again"):
+            corpus.load(name, "train")
+
+
+def test_a_run_is_not_overwritten(run: Path) -> None:
+    run.mkdir(parents=True)
+    (run / "checkpoint.pt").write_bytes(b"hours of work")
+    with pytest.raises(CorpusError, match="holds a run already"):
+        train(QUICK, SMALL, run)
+    with pytest.raises(ModelError, match="cannot read checkpoint"):
+        train(QUICK, SMALL, run, resume=True)
+
+
 @pytest.mark.corpus
 @pytest.mark.usefixtures("corpus")
 def test_the_split_is_the_one_of_the_list() -> None:

@@ -162,7 +162,7 @@ def load(name: str, part: str) -> list[Take]:
     Args:
         name: a key of `SOURCES`. part: "train" or "test".
     Raises:
-        CorpusError: the corpus is absent or unknown.
+        CorpusError: the corpus is absent, unknown or damaged.
     """
     if name not in SOURCES:
         raise CorpusError(f"corpus {name!r} is unknown: expected one of {', '.join(SOURCES)}")
@@ -171,4 +171,10 @@ def load(name: str, part: str) -> list[Take]:
     if not folder.is_dir():
         raise CorpusError(f"corpus {name!r} is absent: got no folder {folder}; put it there or choose another")
     test = set(held_out()[name])
-    return [take for take in source.read(folder) if (take.name in test) == (part == "test")]
+    try:
+        takes = [take for take in source.read(folder) if (take.name in test) == (part == "test")]
+    except (OSError, KeyError, ValueError) as problem:
+        raise CorpusError(f"corpus {name!r} in {folder} cannot be read ({problem}): copy it there again") from None
+    if not takes:
+        raise CorpusError(f"corpus {name!r} in {folder} holds nothing for {part!r}: copy it there again")
+    return takes

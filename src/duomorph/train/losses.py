@@ -2,9 +2,9 @@
 
 One promise: a shape that a capture did not measure, and a tick without a captured frame, weigh nothing.
 
-    total, parts = losses(predicted, truth, mask, alpha, LossWeights())
+    total, parts = losses(predicted, truth, mask, network.alpha(), 0.88, LossWeights())
 
-All of (B, N, 52); mask is 1 where the truth is known.
+Prediction, truth and mask are (B, N, 52); mask is 1 where the truth is known.
 """
 
 from __future__ import annotations
