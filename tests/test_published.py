@@ -18,7 +18,7 @@ PUBLISH = runpy.run_path(str(ROOT / "benchmarks" / "publish.py"))
 @pytest.mark.parametrize("path", PUBLISH["TARGETS"], ids=lambda path: path.name)
 def test_tables_are_those_of_the_json(path: Path) -> None:
     text = path.read_text()
-    assert "| **0." in text, "the accuracy table is missing"
+    assert "|---|" in text, "a table is missing"
     assert PUBLISH["filled"](text) == text, "run: python benchmarks/publish.py write"
 
 
