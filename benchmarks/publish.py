@@ -1,6 +1,7 @@
 """The numbers we publish: measured by this file, kept as JSON, written into README, model card and claims from there.
 
     python benchmarks/publish.py measure     # needs DUOMORPH_CORPUS; some minutes; benchmarks/results/*.json
+    python benchmarks/publish.py measure bench
     python benchmarks/publish.py write       # README.md, MODEL_CARD.md and docs/claims.md from the JSON
 
 A test checks that what stands in these files is what the JSON says.
@@ -25,21 +26,25 @@ DELAYS = (0, 17, 33, 50, 67, 100, 133, 200)
 SHAPES = ("jawOpen", "mouthPucker", "mouthLowerDownLeft", "mouthClose", "eyeBlinkLeft")
 
 
-def measure() -> None:
-    """Everything, into JSON files."""
+def delays() -> dict[str, Any]:
+    """Every corpus at every delay, 30 fps."""
     face = duomorph.load()
-    results = {
-        "evaluate": evaluate.summary(face, list(CORPORA), [30.0, 60.0], 100.0),
-        "delay": {
-            "weights_sha256": face.info().weights_sha256,
-            "reports": {
-                name: [asdict(evaluate.evaluate(face, name, 30, delay_ms)) for delay_ms in DELAYS] for name in CORPORA
-            },
-        },
-        "bench": bench.measure(),
-    }
+    reports = {name: [asdict(evaluate.evaluate(face, name, 30, ms)) for ms in DELAYS] for name in CORPORA}
+    return {"weights_sha256": face.info().weights_sha256, "reports": reports}
+
+
+MEASURES = {
+    "bench": bench.measure,
+    "evaluate": lambda: evaluate.summary(duomorph.load(), list(CORPORA), [30.0, 60.0], 100.0),
+    "delay": delays,
+}
+
+
+def measure(names: list[str]) -> None:
+    """All, or those named, into JSON files."""
     files.folder(RESULTS)
-    for name, result in results.items():
+    for name in names or MEASURES:
+        result = MEASURES[name]()
         files.write(RESULTS / f"{name}.json", (json.dumps(result, indent=1) + "\n").encode())
 
 
@@ -165,4 +170,7 @@ def write() -> None:
 
 
 if __name__ == "__main__":
-    {"measure": measure, "write": write}[sys.argv[1]]()
+    if sys.argv[1] == "measure":
+        measure(sys.argv[2:])
+    else:
+        write()

@@ -65,14 +65,15 @@ def spread(costs: list[float]) -> dict[str, float]:
 
 
 def chunk_costs(face: Face, sound: Float32, rate: int) -> list[float]:
-    """Seconds that each chunk of a live stream at 60 fps takes, `rate` chunks a second."""
+    """Seconds that each chunk of a live stream at 60 fps takes, `rate` chunks a second; those that give a frame."""
     stream = face.stream(fps=60, delay_ms=17)
     costs = []
     for index in range(len(sound) * rate // SAMPLE_RATE):
         chunk = sound[end_sample(index, rate) : end_sample(index + 1, rate)]
         began = time.perf_counter()
-        stream.feed(chunk)
-        costs.append(time.perf_counter() - began)
+        frames = stream.feed(chunk)
+        if len(frames):
+            costs.append(time.perf_counter() - began)
     return costs
 
 
