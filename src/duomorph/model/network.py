@@ -132,7 +132,8 @@ class MelEncoder(nn.Module):
         c = self.config
         batch, ticks = mel.shape[0], mel.shape[1]
         mel = (mel - MEL_SILENCE) / MEL_SCALE
-        moment = at_moment(state.late, mel, delay)[:, :, 0]  # (B, N, 2, 80)
+        # what lies ahead of the moment comes through the front end; the textbook form, without one, looks from now
+        moment = at_moment(state.late, mel, delay)[:, :, 0] if c.front else mel  # (B, N, 2, 80)
         history = torch.cat([state.history, moment.mean(dim=2)], dim=1)  # (B, context - 1 + N, 80)
         rows = torch.cat([state.detail, moment], dim=1)  # (B, past + N, 2, 80)
         past = state.detail.shape[1]
