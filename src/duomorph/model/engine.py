@@ -47,7 +47,7 @@ class Engine:
             ModelError: missing, damaged, or not ours.
         """
         path = Path(path)
-        if not path.is_file():
+        if path.suffix != ".onnx" or not path.is_file():
             raise ModelError(f"no model at {str(path)!r}: expected a .onnx file; leave --model out for the shipped one")
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads

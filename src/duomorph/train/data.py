@@ -3,7 +3,7 @@
 One promise: a session's features are those that the live stream would compute, for the same code computes them.
 
     sessions = build(load("grid_s1", "train"), rounds=3, seed=0, cache=Path("runs/cache"))
-    batch = Crops(sessions, config, rng).draw(8)
+    batch = Crops(sessions, config, rng, ticks=480, balance=0.5).draw(8)
 
 Chaining gives 8.5 s of context and 20 s of emotion real speech to see; crops that begin with a session teach the
 cold start. The first round is the corpus as it is, the others change voice (speed), noise and the sound's colour.
@@ -37,7 +37,6 @@ Float32 = NDArray[np.float32]
 
 SESSION_S: Final = 60
 ALONE_TICKS: Final = 3 * TICK_RATE + MAX_DELAY  # of a crop that holds a short take by itself
-BALANCE: Final = 0.5  # 0: recordings are drawn by their length, 1: all alike
 
 
 @dataclass(frozen=True)
@@ -192,8 +191,9 @@ class Crops:
     """Draws random crops of sessions; a third begin where the session begins, the cold start."""
 
     def __init__(
-        self, sessions: list[Session], config: ModelConfig, rng: np.random.Generator, ticks: int = 480
+        self, sessions: list[Session], config: ModelConfig, rng: np.random.Generator, ticks: int, balance: float
     ) -> None:
+        """`ticks` of a crop beside the warm-up; `balance` 0 draws recordings by their length, 1 all alike."""
         self.sessions, self.config, self.rng = sessions, config, rng
         self.warm = config.warm_up_ticks
         self.ticks = ticks + self.warm
@@ -201,7 +201,7 @@ class Crops:
         recordings = np.array([session.recording for session in sessions])
         for recording in set(recordings):  # a small one is drawn more often than its share
             own = recordings == recording
-            lengths[own] /= lengths[own].sum() ** BALANCE
+            lengths[own] /= lengths[own].sum() ** balance
         self._chance = lengths / lengths.sum()
 
     def draw(self, count: int) -> Batch:

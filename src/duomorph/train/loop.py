@@ -43,6 +43,7 @@ class TrainConfig:
     micro: int = 2  # crops at once; the rest of the batch is accumulated (small crops stay in the cache)
     crop_ticks: int = 480
     alone: float = 0.5  # share of the steps that see short takes by themselves, three for each crop of a session
+    balance: float = 0.5  # 0: recordings are drawn by their length, 1: all alike
     rate: float = 1.5e-3
     warm_up_steps: int = 100
     decay: float = 0.02
@@ -180,7 +181,7 @@ class Trainer:
             network.tau.fill_(model.tau_start + (model.tau - model.tau_start) * progress)
         rng = np.random.default_rng([config.seed, 1, self.epoch])
         torch.manual_seed(config.seed * 100_003 + self.epoch)  # dropout
-        crops = data.Crops(self.sessions, self.network.config, rng, config.crop_ticks)
+        crops = data.Crops(self.sessions, self.network.config, rng, config.crop_ticks, config.balance)
         self.network.train()
         sums: dict[str, float] = {}
         for index in range(self.steps):
