@@ -177,3 +177,12 @@ def test_one_mistake_is_one_line_from_the_real_program(bad: dict[str, Path], tmp
     assert done.stderr.count("\n") == 1
     assert "cut short" in done.stderr
     assert names(tmp_path) == []
+
+
+def test_egemaps_does_not_write_over_its_sound(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sound = tmp_path / "a.wav"
+    soundfile.write(sound, np.zeros(1600), 16000)
+    before = sound.read_bytes()
+    assert main(["egemaps", str(sound), "-o", str(sound)]) == 1
+    assert "is IN" in capsys.readouterr().err
+    assert sound.read_bytes() == before

@@ -144,6 +144,8 @@ def add_egemaps(verbs: Verbs) -> None:
 def _egemaps(arguments: argparse.Namespace) -> int:
     from duomorph import features
 
+    if os.path.realpath(arguments.output) == os.path.realpath(arguments.input):
+        raise SettingError(f"OUT {arguments.output!r} is IN: expected another file; the sound would be lost")
     write = features.descriptors if arguments.lld else features.functionals
     write(arguments.input, arguments.output)
     print(arguments.output)
