@@ -12,6 +12,7 @@ import onnx
 import pytest
 import soundfile
 
+from command import refused
 from damage import KINDS, damaged, tone
 from duomorph import formats
 from duomorph.cli import main
@@ -32,17 +33,6 @@ def good(tmp_path: Path) -> Path:
 
 def names(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
-
-
-def refused(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
-    """Run what must fail; its one sentence: what was got, what was expected or what to do."""
-    assert main([str(argument) for argument in arguments]) == 1
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert said.err.startswith("duomorph: ")
-    assert said.err.count("\n") == 1
-    assert len(said.err) < 400
-    return said.err
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -13,6 +13,7 @@ import pytest
 import soundfile
 
 import duomorph
+from command import refused
 from duomorph import audio, egemaps, formats
 from duomorph.cli import main
 from duomorph.clip import Clip
@@ -57,16 +58,6 @@ def sounds(tmp_path: Path) -> Path:
 
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
-
-
-def refused(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
-    """Run what must fail; the one sentence."""
-    assert main([str(argument) for argument in arguments]) == 1
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert said.err.startswith("duomorph: ")
-    assert said.err.count("\n") == 1
-    return said.err
 
 
 @pytest.mark.parametrize("suffix", ["csv", "jsonl", "npz"])

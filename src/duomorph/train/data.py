@@ -195,8 +195,7 @@ class Crops:
     ) -> None:
         """`ticks` of a crop beside the warm-up; `balance` 0 draws recordings by their length, 1 all alike."""
         self.sessions, self.config, self.rng = sessions, config, rng
-        self.warm = config.warm_up_ticks
-        self.ticks = ticks + self.warm
+        self.ticks = ticks + config.warm_up_ticks
         lengths = np.array([len(session) for session in sessions], dtype=float)
         recordings = np.array([session.recording for session in sessions])
         for recording in set(recordings):  # a small one is drawn more often than its share

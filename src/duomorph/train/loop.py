@@ -28,6 +28,7 @@ from duomorph import arkit, corpus, files
 from duomorph.clock import MAX_DELAY, ROWS_PER_TICK, SAMPLE_RATE, TICK_RATE
 from duomorph.emotion import FUNCTIONALS, WINDOWS
 from duomorph.errors import CorpusError, ModelError, SettingError
+from duomorph.evaluate import correlation
 from duomorph.model.config import UPDATE_TICKS, ModelConfig
 from duomorph.model.network import MEL_SCALE, MEL_SILENCE, Network, State
 from duomorph.train import data
@@ -133,7 +134,8 @@ class Trainer:
             for takes in self.takes.values()
             for session in data.build(takes, config.rounds, config.seed, cache)
         ]
-        short = [take for takes in self.takes.values() for take in takes if take.end_s * TICK_RATE < data.ALONE_TICKS]
+        every = [take for takes in self.takes.values() for take in takes]
+        short = [take for take in every if take.end_s * TICK_RATE < data.ALONE_TICKS]
         rounds = min(2, config.rounds)
         self.alone = data.build(short, rounds, config.seed, cache, alone=True) if short and config.alone else []
         self.network = Network(model)
@@ -144,7 +146,6 @@ class Trainer:
             self.runs += before["runs"]
         settings = dataclasses.asdict(dataclasses.replace(config, start="previous run" if config.start else ""))
         self.runs.append(json.dumps(settings))
-        every = [take for takes in self.takes.values() for take in takes]
         set_statistics(self.network, self.sessions)
         if not config.start:
             set_resting_face(self.network, every)
@@ -264,7 +265,7 @@ def predict(network: Network, session: data.Session, delay: int, block: int = 48
     network.eval()
     state = network.start(1)
     ticks = len(session) + delay
-    mel = np.full((ticks, ROWS_PER_TICK, network.config.bands), session.mel.min(), dtype=np.float32)
+    mel = np.full((ticks, ROWS_PER_TICK, network.config.bands), MEL_SILENCE, dtype=np.float32)
     mel[: len(session)] = session.mel
     style = torch.tensor([network.config.styles.index(session.style)])
     wait = torch.tensor([delay])
@@ -291,8 +292,7 @@ def validate(network: Network, sessions: list[data.Session], delay: int = 6) -> 
         report[f"mae_{style}"] = float(np.abs(predicted - truth)[:, shapes].mean())
         for shape in ("jawOpen", "mouthPucker", "mouthLowerDownLeft"):
             index = arkit.INDEX[shape]
-            r = np.corrcoef(predicted[:, index], truth[:, index])[0, 1] if truth[:, index].std() > 0 else 0.0
-            report[f"r_{shape}_{style}"] = float(r)
+            report[f"r_{shape}_{style}"] = correlation(predicted[:, index], truth[:, index])
     return report
 
 
