@@ -106,7 +106,7 @@ def test_csv_is_the_apps_own_layout() -> None:
     assert header[:3] == ["Timecode", "BlendshapeCount", "EyeBlinkLeft"]
     assert header.index("JawRight") + 1 == header.index("JawLeft")
     assert header.index("MouthRight") + 1 == header.index("MouthLeft")
-    assert header[-9:] == list(livelink.ANGLES)
+    assert header[-9:] == list(arkit.ANGLES)
     assert [row[0] for row in rows] == ["00:00:00:00.000", "00:00:00:02.000", "00:00:00:04.000"]
     assert rows[0][1] == "61"
     assert rows[0][header.index("JawLeft")] == "0.2500000000"
@@ -124,7 +124,7 @@ def test_time_codes_do_not_drift() -> None:
 
 def test_reads_what_phones_write() -> None:
     """Older header, wall clock across midnight, a dropped frame, values a little above 1, CRLF, a BOM."""
-    header = ["Timecode", "BlendShapeCount", *(n[0].upper() + n[1:] for n in CSV_ORDER), *livelink.ANGLES]
+    header = ["Timecode", "BlendShapeCount", *(n[0].upper() + n[1:] for n in CSV_ORDER), *arkit.ANGLES]
     stamps = ["23:59:59:56.652", "23:59:59:58.651", "00:00:00:00.653", "00:00:00:04.650", "00:00:00:06.651"]
     jaw = [0.1, 0.2, 0.3, 0.5, 1.02]
     rows = [

@@ -36,6 +36,13 @@ NAMES: Final[tuple[str, ...]] = (
 COUNT: Final = len(NAMES)  # 52
 INDEX: Final[dict[str, int]] = {name: index for index, name in enumerate(NAMES)}
 
+# What Live Link Face captures beside the shapes, in radians, signed.
+ANGLES: Final = (
+    "HeadYaw", "HeadPitch", "HeadRoll",
+    "LeftEyeYaw", "LeftEyePitch", "LeftEyeRoll",
+    "RightEyeYaw", "RightEyePitch", "RightEyeRoll",
+)  # fmt: skip
+
 
 def _group(*prefixes: str) -> NDArray[np.intp]:
     return np.array([INDEX[name] for name in NAMES if name.startswith(prefixes)], dtype=np.intp)

@@ -8,7 +8,7 @@ One promise: frame k of a clip stands at exactly `start + k / fps` seconds.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from importlib import import_module
 from pathlib import Path
@@ -27,11 +27,19 @@ class Clip:
         weights: (T, 52) float32 in [0, 1], in the order of `arkit.NAMES`.
         fps: frames per second, exact.
         start: time of frame 0 in seconds of its audio.
+        angles: (T, 9) float32 in radians, signed, in the order of `arkit.ANGLES`; None where nothing was captured.
+        captured: (52,) bool, the shapes that were really measured; the others stand at zero.
+        source: what captured or made it, in a few words; may be empty.
+        timecode: wall clock of frame 0, in seconds since midnight; None where it is not known.
     """
 
     weights: NDArray[np.float32]
     fps: Fraction
     start: Fraction = Fraction(0)
+    angles: NDArray[np.float32] | None = None
+    captured: NDArray[np.bool_] = field(default_factory=lambda: np.ones(arkit.COUNT, dtype=bool))
+    source: str = ""
+    timecode: Fraction | None = None
 
     def __len__(self) -> int:
         return len(self.weights)

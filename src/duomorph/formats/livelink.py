@@ -22,6 +22,7 @@ from typing import Final
 
 import numpy as np
 
+from duomorph.arkit import ANGLES
 from duomorph.clip import Clip
 from duomorph.errors import FormatError
 from duomorph.formats.columns import CSV_ORDER, curves, match
@@ -30,11 +31,6 @@ from duomorph.formats.rate import frames
 BASE: Final = 60  # time code frames a second
 PARTS: Final = 1000  # the smallest step of a time code, in parts of a base frame
 DAY: Final = 86_400 * BASE * PARTS
-ANGLES: Final = (
-    "HeadYaw", "HeadPitch", "HeadRoll",
-    "LeftEyeYaw", "LeftEyePitch", "LeftEyeRoll",
-    "RightEyeYaw", "RightEyePitch", "RightEyeRoll",
-)  # fmt: skip
 COUNT: Final = len(CSV_ORDER) + len(ANGLES)  # 61
 HEADER: Final = ("Timecode", "BlendshapeCount", *(name[0].upper() + name[1:] for name in CSV_ORDER), *ANGLES)
 _TIMECODE: Final = re.compile(r"(\d{1,2}):(\d{1,2}):(\d{1,2})[:;](\d{1,2})(?:\.(\d{1,6}))?")
