@@ -73,42 +73,41 @@ def _moments(x: Array) -> tuple[Array, Array]:
 
 def _percentiles(x: Array) -> Array:
     """The 20th, 50th and 80th percentile, linear between ranks."""
-    ordered = np.sort(x)
     rank = np.array([0.2, 0.5, 0.8]) * (len(x) - 1)
     low = rank.astype(np.intp)
     high = np.minimum(low + 1, len(x) - 1)
+    ordered = np.partition(x, np.concatenate([low, high]))
     return np.asarray(ordered[low] + (rank - low) * (ordered[high] - ordered[low]))
 
 
 def _slopes(x: Array) -> tuple[int, Array, Array]:
     """Number of peaks, and the slopes of rises and falls between peaks and valleys, units per second."""
-    change = np.sign(np.diff(x))
-    turns = np.concatenate([[0], np.flatnonzero(change[1:] != change[:-1]) + 1, [len(x) - 1]])
-    threshold = _RELATIVE * float(x.max() - x.min())
-    places: list[int] = []  # alternating extremes that differ by at least the threshold
-    values: list[float] = []
-    direction = 0.0
-    for place, value in zip(turns.tolist(), x[turns].tolist(), strict=True):
-        if not places:
-            places.append(place)
-            values.append(value)
-            continue
-        step = value - values[-1]
+    rises, falls = x[1:] > x[:-1], x[1:] < x[:-1]
+    turned = (rises[1:] != rises[:-1]) | (falls[1:] != falls[:-1])
+    turns = np.concatenate([[0], np.flatnonzero(turned) + 1, [len(x) - 1]])
+    heights = x[turns].tolist()
+    threshold = max(_RELATIVE * float(x.max() - x.min()), np.finfo(np.float64).tiny)
+    kept = [0]  # of the turns: alternating extremes that differ by at least the threshold
+    last, direction = heights[0], 0.0
+    for turn, height in enumerate(heights):
+        step = height - last
         if step * direction > 0.0:  # goes on in the same direction
-            places[-1], values[-1] = place, value
-        elif abs(step) >= threshold and step != 0.0:
-            places.append(place)
-            values.append(value)
-            direction = step
-    steps = np.diff(np.array(values))
-    slopes = steps * FRAME_RATE / np.maximum(np.diff(np.array(places)), 1)
-    peaks = int(np.count_nonzero((steps[:-1] > 0.0) & (steps[1:] < 0.0)))
-    return peaks, slopes[slopes > 0.0], -slopes[slopes < 0.0]
+            kept[-1], last = turn, height
+        elif step >= threshold or -step >= threshold:
+            kept.append(turn)
+            last, direction = height, step
+    extremes = turns[kept]
+    steps = np.diff(x[extremes])
+    slopes = steps * FRAME_RATE / np.diff(extremes)
+    up = steps > 0.0
+    return int(np.count_nonzero(up[:-1] & ~up[1:])), slopes[up], -slopes[~up]
 
 
 def _segments(voiced: NDArray[np.bool_], seconds: float) -> Array:
     """(5,): voiced segments per second, mean and deviation of voiced, then of unvoiced segment lengths in s."""
-    spoken, silent = _runs(voiced), _runs(~voiced)
+    edges = np.concatenate([[0], np.flatnonzero(voiced[1:] != voiced[:-1]) + 1, [len(voiced)]])
+    first = 0 if voiced[0] else 1  # edge at which the first voiced stretch begins
+    spoken, silent = _lengths(edges[first:]), _lengths(edges[1 - first :])
     out = np.zeros(5)
     out[0] = len(spoken) / seconds
     if len(spoken):
@@ -118,13 +117,12 @@ def _segments(voiced: NDArray[np.bool_], seconds: float) -> Array:
     return out
 
 
-def _runs(state: NDArray[np.bool_]) -> Array:
-    """Lengths in s, first frame to last, of the stretches where `state` holds.
+def _lengths(edges: NDArray[np.intp]) -> Array:
+    """Lengths in s, first frame to last, of the stretches from edges 0 to 1, 2 to 3, ...
 
     As the reference counts: a gap of one frame does not part a stretch, stretches under three frames do not count.
     """
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], state, [False]])))
-    starts, stops = edges[::2], edges[1::2]
+    starts, stops = edges[:-1:2], edges[1::2]
     if not len(starts):
         return np.zeros(0)
     parted = starts[1:] - stops[:-1] > 1

@@ -2,7 +2,7 @@
 
 One promise: candidates of frame t depend on frame t alone, best first.
 
-    hz, voicing = candidates(np.sqrt(power60))      # (T, 6), (T, 6); 0 where there are fewer
+    hz, voicing = candidates(magnitude60)       # (T, 513) -> (T, 6), (T, 6); 0 where there are fewer
 
 Source: Hermes 1988, "Measurement of pitch by subharmonic summation": peaks enhanced, smoothed, interpolated by cubic
 splines onto octaves, weighted by the ear's sensitivity, 15 harmonics compressed by 0.85; voicing = 1 - mean/peak
@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from duomorph.egemaps.frames import LONG_FFT, SAMPLE_RATE, Array, times
+from duomorph.egemaps.frames import LONG_FFT, SAMPLE_RATE, Array, Single, times
 
 COUNT: Final = 6
 MIN_F0: Final = 55.0  # Hz
@@ -53,9 +53,9 @@ def _spline_matrix() -> Array:
     return np.asarray((ear[:, None] * (spline @ smooth)).T)
 
 
-def _bands() -> list[tuple[slice, slice, Array]]:
+def _bands() -> list[tuple[slice, slice, Single]]:
     """The matrix cut into octaves: each needs only the bins of its octave and a few beside them."""
-    matrix = _spline_matrix()
+    matrix = _spline_matrix().astype(np.float32)
     bands = []
     step = round((_BINS - 1) / _OCTAVES)  # points in an octave
     for start in range(0, _BINS, step):
@@ -70,28 +70,28 @@ _BANDS: Final = _bands()
 _SHIFTS: Final = [int(np.log2(n) * _BINS / _OCTAVES) for n in range(2, _HARMONICS + 1)]
 
 
-def enhance(magnitude: Array) -> Array:
+def enhance(magnitude: Single) -> Single:
     """Keep each local maximum and two bins on either side of it; zero what lies between."""
     size = magnitude.shape[1]
     peak = np.zeros((len(magnitude), size), dtype=bool)
     rising = magnitude[:, 1:] > magnitude[:, :-1]
     falling = magnitude[:, :-1] > magnitude[:, 1:]
-    peak[:, 1:-1] = rising[:, :-1] & falling[:, 1:]
+    np.logical_and(rising[:, :-1], falling[:, 1:], out=peak[:, 1:-1])
     peak[:, 0] = falling[:, 0]
     peak[:, -1] = rising[:, -1]
     keep = peak.copy()
     for shift in (1, 2):
         keep[:, shift:] |= peak[:, :-shift]
         keep[:, :-shift] |= peak[:, shift:]
-    bins = np.arange(size)
     some = peak.any(axis=1)
     first = np.where(some, peak.argmax(axis=1), size)
     last = np.where(some, size - 1 - peak[:, ::-1].argmax(axis=1), 0)
+    bins = np.arange(size)
     keep |= (bins < first[:, None]) | (bins > last[:, None])
-    return np.where(keep, magnitude, 0.0)
+    return magnitude * keep
 
 
-def octave_spectrum(magnitude: Array) -> Array:
+def octave_spectrum(magnitude: Single) -> Single:
     """(T, 513) magnitudes -> (T, 513) on the octave axis."""
     sharp = enhance(magnitude)
     out = np.empty_like(sharp)
@@ -100,32 +100,40 @@ def octave_spectrum(magnitude: Array) -> Array:
     return np.maximum(out, 0.0, out=out)
 
 
-def summation(octave: Array) -> Array:
+def summation(octave: Single) -> Single:
     """(T, 513): each point collects 15 harmonics, the n-th weighted by 0.85^(n-1)."""
-    total = octave.copy()
-    part = np.empty((min(_BLOCK, len(octave)), _BINS))
+    total = np.empty_like(octave)
     for start in range(0, len(octave), _BLOCK):
-        rows = octave[start : start + _BLOCK]
+        points = np.ascontiguousarray(octave[start : start + _BLOCK].T)  # (513, t): a shift is one long stretch
+        sums = points.copy()
+        part = np.empty_like(points)
         weight = 1.0
         for shift in _SHIFTS:
             weight *= _COMPRESSION
-            higher = np.multiply(rows[:, shift:], weight, out=part[: len(rows), shift:])
-            total[start : start + _BLOCK, :-shift] += higher
+            sums[:-shift] += np.multiply(points[shift:], weight, out=part[shift:])
+        total[start : start + _BLOCK] = sums.T
     return total
 
 
-def candidates(magnitude: Array) -> tuple[Array, Array]:
+def candidates(magnitude: Single) -> tuple[Array, Array]:
     """(T, 513) magnitudes -> F0 candidates in Hz and their voicing in [0, 1], (T, 6) each."""
     total = summation(octave_spectrum(magnitude))
-    mean = total.mean(axis=1)
+    mean = total.mean(axis=1, dtype=np.float64)
     inner = total[:, 1:-1]
     peak = (inner > total[:, :-2]) & (inner > total[:, 2:]) & (inner > mean[:, None])
-    strength = np.where(peak, inner, 0.0)
+    # Peaks are few: each row's are moved to its left end, and only those are sorted.
+    row, place = np.nonzero(peak)
+    count = np.bincount(row, minlength=len(total))
+    column = np.arange(len(row)) - (np.cumsum(count) - count)[row]
+    strength = np.zeros((len(total), max(int(count.max()), COUNT)), np.float32)
+    point = np.zeros(strength.shape, np.intp)
+    strength[row, column] = -inner[row, place]
+    point[row, column] = place
     rows = np.arange(len(total))[:, None]
-    best: NDArray[np.intp] = np.argpartition(-strength, COUNT, axis=1)[:, :COUNT]
-    best = best[rows, np.argsort(-strength[rows, best], axis=1, kind="stable")]
-    real = strength[rows, best] > 0.0
-    low, middle, high = total[rows, best], total[rows, best + 1], total[rows, best + 2]
+    order = np.argsort(strength, axis=1, kind="stable")[:, :COUNT]
+    best = point[rows, order]
+    real = strength[rows, order] < 0.0
+    low, middle, high = (total[rows, best + side].astype(np.float64) for side in (0, 1, 2))
     bend = low - 2.0 * middle + high
     # parabola through the peak; a peak lies within half a bin, what is none may lie anywhere
     move = np.clip(0.5 * (low - high) / np.where(bend < 0.0, bend, -1.0), -1.0, 1.0)

@@ -51,7 +51,7 @@ Float32 = NDArray[np.float32]
 
 _BLOCK: Final = 100  # frames at once: bounds the memory of a call
 _PAST: Final = 2 * HOP  # samples kept before a frame: its first glottal period may begin there
-_QUIET: Final = 0.001  # RMS of the weighted 60 ms frame under which nothing counts as voiced
+_QUIET: Final = 0.001**2 * LONG * LONG_FFT  # RMS 0.001 of the weighted 60 ms frame: under it nothing is voiced
 _FORMANTS: Final = [16, 19, 22]  # columns of the raw row
 _BANDWIDTHS: Final = [17, 20, 23]
 _NO_CONTOURS: Final = np.zeros((0, c.COUNT), dtype=np.float32)
@@ -93,7 +93,7 @@ class RawStream:
         self._seen = 0  # frames of `_audio` already analysed
         self._magnitude: Array | None = None  # of the last short frame, for the flux
         self._rows = np.zeros((0, c.RAW))  # analysed, pitch not decided
-        self._power = np.zeros((0, LONG_FFT // 2 + 1))
+        self._magnitude60 = np.zeros((0, LONG_FFT // 2 + 1), np.float32)
         self._loud = np.zeros(0, dtype=bool)
 
     def feed(self, samples: Array) -> Array:
@@ -119,15 +119,16 @@ class RawStream:
         audio = self._audio[_PAST + self._seen * HOP :]
         self._seen += count
         short = cut(audio, SHORT, count)
-        long = cut(audio, LONG, count) * LONG_WINDOW
         rows = np.zeros((count, c.RAW))
-        rows[:, :10], self._magnitude = spectral(power(short * SHORT_WINDOW, SHORT_FFT), self._magnitude)
-        rows[:, 25] = (short**2).mean(axis=1)
-        spectrum = power(long, LONG_FFT)
+        rows[:, :10], self._magnitude = spectral(power(short, SHORT_WINDOW, SHORT_FFT), self._magnitude)
+        rows[:, 25] = np.square(short).mean(axis=1)
+        spectrum = power(cut(audio, LONG, count), LONG_WINDOW, LONG_FFT)
+        magnitude = np.sqrt(spectrum, dtype=np.float32)
         self._rows = np.concatenate([self._rows, rows])
-        self._power = np.concatenate([self._power, spectrum])
-        self._loud = np.concatenate([self._loud, (long**2).mean(axis=1) > _QUIET**2])
-        return self._decided(self._path.feed(*candidates(np.sqrt(spectrum))))
+        self._magnitude60 = np.concatenate([self._magnitude60, magnitude])
+        energy = 2.0 * spectrum.sum(axis=1) - spectrum[:, 0] - spectrum[:, -1]  # of the weighted frame, by Parseval
+        self._loud = np.concatenate([self._loud, energy > _QUIET])
+        return self._decided(self._path.feed(*candidates(magnitude)))
 
     def _decided(self, f0: Array) -> Array:
         """Complete the oldest rows, whose F0 is now known, and let go of them."""
@@ -143,11 +144,11 @@ class RawStream:
             short = cut(self._audio[_PAST:], SHORT, count)[asked] * SHORT_WINDOW
             rows[asked[:, None], _FORMANTS], rows[asked[:, None], _BANDWIDTHS] = formants(short)
         rows[:, 11:13] = self._periods.feed(self._audio, _PAST, f0)
-        voice = harmonics(self._power[:count], f0, rows[:, _FORMANTS])
+        voice = harmonics(self._magnitude60[:count], f0, rows[:, _FORMANTS])
         rows[:, 13:16] = voice[:, :3]
         rows[:, [18, 21, 24]] = voice[:, 3:]
-        self._rows, self._power = self._rows[count:].copy(), self._power[count:].copy()
-        self._loud = self._loud[count:].copy()
+        self._rows, self._loud = self._rows[count:].copy(), self._loud[count:].copy()
+        self._magnitude60 = self._magnitude60[count:].copy()
         self._audio = self._audio[count * HOP :].copy()
         self._seen -= count
         return rows

@@ -2,7 +2,7 @@
 
 One promise: row t depends on frame t's spectrum, F0 and formants alone.
 
-    rows = harmonics(power60, f0, formant_hz)       # (T, 6): HNR, H1-H2, H1-A3, A1, A2, A3
+    rows = harmonics(magnitude60, f0, formant_hz)   # (T, 6): HNR, H1-H2, H1-A3, A1, A2, A3
 
 Sources: HNR from the autocorrelation at the pitch period: Boersma 1993; harmonic differences and formant levels:
 GeMAPS (Eyben et al. 2016). Which harmonic the reference calls H1, how far it looks for a peak and its values for
@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from duomorph.egemaps.frames import LONG_FFT, SAMPLE_RATE, Array
+from duomorph.egemaps.frames import LONG_FFT, SAMPLE_RATE, Array, Single
 
 COUNT: Final = 6
 SILENT: Final = -201.0  # dB, level of what is not there
@@ -24,6 +24,7 @@ _BIN: Final = SAMPLE_RATE / LONG_FFT  # Hz
 _BINS: Final = LONG_FFT // 2 + 1
 _HARMONICS: Final = 100
 _FEW: Final = 24
+_LEAST_HNR: Final = 0.1  # -10 dB: the reference never says less, however far its F0 is off
 _MISSING: Final = -200.0  # dB over F0, level of a harmonic without a peak
 _REACH: Final = 0.2  # a formant's level is that of the strongest harmonic within 20 %
 
@@ -33,7 +34,7 @@ def _db(magnitude: Array) -> Array:
     return out
 
 
-def _nearest_peaks(magnitude: Array, centre: Array, half: Array) -> tuple[Array, Array]:
+def _nearest_peaks(magnitude: Single, centre: Array, half: Array) -> tuple[Array, Array]:
     """The local maximum nearest to each point, not farther than `half` bins: its place and its height (parabola).
 
     Args:
@@ -62,7 +63,7 @@ def _nearest_peaks(magnitude: Array, centre: Array, half: Array) -> tuple[Array,
     return place, np.where(real, np.where(take, high_height, low_height), 0.0)
 
 
-def _refined(magnitude: Array, rows: NDArray[np.intp], places: NDArray[np.intp]) -> tuple[Array, Array]:
+def _refined(magnitude: Single, rows: NDArray[np.intp], places: NDArray[np.intp]) -> tuple[Array, Array]:
     """Place and height of local maxima by a parabola through three bins."""
     clipped = np.clip(places, 1, magnitude.shape[1] - 2)
     left, middle, right = magnitude[rows, clipped - 1], magnitude[rows, clipped], magnitude[rows, clipped + 1]
@@ -72,17 +73,21 @@ def _refined(magnitude: Array, rows: NDArray[np.intp], places: NDArray[np.intp])
     return places + move, middle - 0.25 * tilt * move
 
 
-def hnr(power: Array, f0: Array) -> Array:
+def hnr(magnitude: Single, f0: Array) -> Array:
     """(T,) dB: energy at the best lag near the period over the rest, for voiced frames."""
-    r = np.fft.irfft(power, LONG_FFT)
+    # The autocorrelation is the DFT of the power spectrum, which is even: real in, real out.
+    power = np.empty((len(f0), LONG_FFT))
+    np.square(magnitude, out=power[:, :_BINS])
+    power[:, _BINS:] = power[:, _BINS - 2 : 0 : -1]
+    r = np.fft.rfft(power).real
     period = np.rint(SAMPLE_RATE / f0).astype(np.intp)
     near = np.clip(period[:, None] + np.arange(-3, 4), 1, LONG_FFT // 2)
     best = r[np.arange(len(r))[:, None], near].max(axis=1)
     rest = np.maximum(r[:, 0] - best, 1e-10 * r[:, 0] + 1e-30)
-    return np.asarray(10.0 * np.log10(np.maximum(best / rest, 1e-10)))
+    return np.asarray(10.0 * np.log10(np.maximum(best / rest, _LEAST_HNR)))
 
 
-def harmonics(power: Array, f0: Array, formant_hz: Array) -> Array:
+def harmonics(magnitude: Single, f0: Array, formant_hz: Array) -> Array:
     """(T, 513), (T,), (T, 3) -> (T, 6): HNR, H1-H2, H1-A3, levels of F1-F3 over that of F0, all dB."""
     out = np.zeros((len(f0), COUNT))
     out[:, 3:] = SILENT
@@ -93,13 +98,12 @@ def harmonics(power: Array, f0: Array, formant_hz: Array) -> Array:
         few = asked <= _FEW
         for rows, count in ((voiced[few], _FEW), (voiced[~few], _HARMONICS)):
             if len(rows):
-                out[rows] = _voiced(power[rows], f0[rows], formant_hz[rows], count)
+                out[rows] = _voiced(magnitude[rows], f0[rows], formant_hz[rows], count)
     return out
 
 
-def _voiced(power: Array, f0: Array, formant_hz: Array, count: int) -> Array:
+def _voiced(magnitude: Single, f0: Array, formant_hz: Array, count: int) -> Array:
     """`harmonics` of voiced frames, looking at the first `count` harmonics."""
-    magnitude = np.sqrt(power)
     step = f0 / _BIN
     place, height = _nearest_peaks(magnitude, step[:, None] * np.arange(1, count + 1), 0.5 * step)
     around = np.clip(np.rint(step).astype(np.intp)[:, None] + np.arange(-1, 2), 0, _BINS - 1)
@@ -107,7 +111,7 @@ def _voiced(power: Array, f0: Array, formant_hz: Array, count: int) -> Array:
     level = np.where(height > 0.0, _db(height / np.maximum(fundamental, 1e-30)[:, None]), _MISSING)  # over F0
     level[:, 0] = 0.0
     rows = np.empty((len(f0), COUNT))
-    rows[:, 0] = hnr(power, f0)
+    rows[:, 0] = hnr(magnitude, f0)
     for i in range(3):
         centre = formant_hz[:, i : i + 1] / _BIN
         inside = (np.abs(place - centre) <= _REACH * centre) & (height > 0.0)
