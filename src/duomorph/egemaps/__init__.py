@@ -15,7 +15,7 @@ from typing import Final
 
 from duomorph.egemaps.functionals import functionals
 from duomorph.egemaps.names import FUNCTIONAL_NAMES, LLD_NAMES
-from duomorph.egemaps.stream import FunctionalTrack, LldStream, contours, extract, lld
+from duomorph.egemaps.stream import FunctionalTrack, LldStream, contours, extract, lld, vocal_tract
 
 VERSION: Final = 1  # raised when a value changes: networks are trained on them
 
@@ -29,4 +29,5 @@ __all__ = [
     "extract",
     "functionals",
     "lld",
+    "vocal_tract",
 ]

@@ -2,7 +2,8 @@
 
 One promise: the numbers are openSMILE's, with its peculiar resampler, because that is what eGeMAPS means in practice.
 
-    frequencies, bandwidths = formants(hamming_frames)     # (T, 3) Hz each
+    frequencies, bandwidths = formants(hamming_frames)      # (T, 3) Hz each
+    frequencies, bandwidths = true_formants(hamming_frames) # the same of the vocal tract itself
 
 Source: Markel & Gray 1976 (autocorrelation method, root solving); order 11 at 11 kHz as GeMAPS says. What the
 reference does beyond that is found by measurement and told in docs/egemaps.md: only the lowest 110 DFT bins survive
@@ -22,6 +23,8 @@ ORDER: Final = 11
 COUNT: Final = 3
 _LOWEST: Final = 50.0  # Hz
 _HIGHEST: Final = 5450.0
+_TRUE_LOWEST: Final = 90.0  # Hz; below it roots shape the slope of the spectrum
+_TRUE_WIDEST: Final = 700.0  # Hz; so do those as wide as this
 
 
 def _resampler() -> Array:
@@ -34,6 +37,14 @@ def _resampler() -> Array:
     k = np.arange(length // 2)[:, None, None]
     turn = k * (np.arange(length) / (SHORT_FFT * RATE / 16_000) - (np.arange(SHORT)[:, None] + pad) / SHORT_FFT)
     return np.asarray(np.cos(2 * np.pi * turn).sum(axis=0) / (SHORT_FFT // 2))
+
+
+def _true_resampler() -> Array:
+    """(320, 220): a windowed 16 kHz frame to 11 kHz, all of it and all of its band."""
+    length = SHORT * RATE // 16_000
+    k = np.arange(SHORT_FFT * RATE // 32_000)[:, None, None]  # bins under 5.5 kHz
+    turn = k * (np.arange(length) / (SHORT_FFT * RATE / 16_000) - np.arange(SHORT)[:, None] / SHORT_FFT)
+    return np.asarray((np.where(k, 2.0, 1.0) * np.cos(2 * np.pi * turn)).sum(axis=0) / SHORT_FFT)
 
 
 _RESAMPLE: Final = _resampler()
@@ -56,20 +67,33 @@ def predictor(r: Array) -> Array:
 
 def formants(windowed: Array) -> tuple[Array, Array]:
     """(T, 320) Hamming frames -> (T, 3) centre frequencies and (T, 3) bandwidths in Hz; 0 where there is none."""
-    low = times(windowed, _RESAMPLE)
+    return _resonances(_coefficients(times(windowed, _RESAMPLE)), _LOWEST, np.inf)
+
+
+def true_formants(windowed: Array) -> tuple[Array, Array]:
+    """As `formants`, without the reference's peculiarities: what phonetics calls F1-F3."""
+    return _resonances(-_coefficients(windowed @ _true_resampler()), _TRUE_LOWEST, _TRUE_WIDEST)
+
+
+def _coefficients(low: Array) -> Array:
+    """(T, 220) frames at 11 kHz -> (T, 11) coefficients of their linear predictors."""
     size = low.shape[1]
     r = np.empty((len(low), ORDER + 1))
     for lag in range(ORDER + 1):
         np.einsum("ij,ij->i", low[:, : size - lag], low[:, lag:], out=r[:, lag])
-    a = predictor(r)
+    return predictor(r)[:, 1:]
+
+
+def _resonances(a: Array, lowest: float, widest: float) -> tuple[Array, Array]:
+    """The three lowest roots of z^11 - a1 z^10 - ... - a11 above the real axis, as frequency and bandwidth in Hz."""
     companion = np.zeros((len(a), ORDER, ORDER))
     companion[:, np.arange(1, ORDER), np.arange(ORDER - 1)] = 1.0
-    companion[:, 0] = a[:, 1:]
+    companion[:, 0] = a
     roots = np.linalg.eigvals(companion).astype(np.complex128)  # (T, 11)
     hz = np.angle(roots) * (RATE / (2 * np.pi))
-    usable = (hz >= _LOWEST) & (hz <= _HIGHEST)
+    width = np.abs(np.log(np.maximum(np.abs(roots), 1e-12))) * (RATE / np.pi)
+    usable = (hz >= lowest) & (hz <= _HIGHEST) & (width <= widest)
     order = np.argsort(np.where(usable, hz, np.inf), axis=1, kind="stable")[:, :COUNT]
     rows = np.arange(len(a))[:, None]
     found = usable[rows, order]
-    bandwidth = np.abs(np.log(np.maximum(np.abs(roots[rows, order]), 1e-12))) * (RATE / np.pi)
-    return np.where(found, hz[rows, order], 0.0), np.where(found, bandwidth, 0.0)
+    return np.where(found, hz[rows, order], 0.0), np.where(found, width[rows, order], 0.0)

@@ -14,7 +14,6 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from duomorph.egemaps.frames import LONG_FFT, SAMPLE_RATE, Array, Single, times
 
@@ -27,6 +26,7 @@ _LOWEST: Final = 25.0  # Hz, first point of the octave axis
 _OCTAVES: Final = float(np.log2(SAMPLE_RATE / 2 / _LOWEST))
 _HARMONICS: Final = 15
 _COMPRESSION: Final = 0.85
+_LOW: Final = 12  # bins, 190 Hz: under it a lone line is read off the spectrum itself
 _BLOCK: Final = 50  # frames at once in the summation: stays in the cache
 
 
@@ -115,6 +115,22 @@ def summation(octave: Single) -> Single:
     return total
 
 
+def _tone(magnitude: Single) -> Array:
+    """(T,) Hz of spectra that are one low line and nothing else, 0 for all others.
+
+    On the octave axis a bin of 15.6 Hz is wide down there, and a sine of 60 Hz comes out 2 % high. Voices have
+    harmonics, so this never concerns them.
+    """
+    hz = np.zeros(len(magnitude))
+    low = np.flatnonzero(magnitude[:, _LOW:].max(axis=1) < 0.01 * magnitude[:, 2:_LOW].max(axis=1))
+    if len(low):
+        top = magnitude[low, 2:_LOW].argmax(axis=1) + 2
+        before, here, after = (np.log(magnitude[low, top + side] + 1e-30) for side in (-1, 0, 1))
+        # The transform of a Gaussian window is a Gaussian: its logarithm is a parabola.
+        hz[low] = _BIN * (top + 0.5 * (before - after) / np.minimum(before - 2.0 * here + after, -1e-9))
+    return hz
+
+
 def candidates(magnitude: Single) -> tuple[Array, Array]:
     """(T, 513) magnitudes -> F0 candidates in Hz and their voicing in [0, 1], (T, 6) each."""
     total = summation(octave_spectrum(magnitude))
@@ -122,7 +138,7 @@ def candidates(magnitude: Single) -> tuple[Array, Array]:
     inner = total[:, 1:-1]
     peak = (inner > total[:, :-2]) & (inner > total[:, 2:]) & (inner > mean[:, None])
     # Peaks are few: each row's are moved to its left end, and only those are sorted.
-    row, place = np.nonzero(peak)
+    row, place = np.divmod(np.flatnonzero(peak), peak.shape[1])
     count = np.bincount(row, minlength=len(total))
     column = np.arange(len(row)) - (np.cumsum(count) - count)[row]
     strength = np.zeros((len(total), max(int(count.max()), COUNT)), np.float32)
@@ -139,6 +155,8 @@ def candidates(magnitude: Single) -> tuple[Array, Array]:
     move = np.clip(0.5 * (low - high) / np.where(bend < 0.0, bend, -1.0), -1.0, 1.0)
     score = middle - 0.25 * (low - high) * move
     hz = _LOWEST * 2.0 ** ((best + 1 + move) * (_OCTAVES / (_BINS - 1)))
+    tone = _tone(magnitude)
+    hz[:, 0] = np.where((tone > 0.0) & real[:, 0], tone, hz[:, 0])
     real &= (hz >= MIN_F0) & (hz <= MAX_F0)
     voicing = np.where(real, 1.0 - mean[:, None] / np.where(score > 0.0, score, 1.0), 0.0)
     order = np.argsort(~real, axis=1, kind="stable")  # those out of range leave no gap

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from duomorph.clock import end_sample
 from duomorph.egemaps import contours as c
-from duomorph.egemaps.formants import formants
+from duomorph.egemaps.formants import formants, true_formants
 from duomorph.egemaps.frames import (
     FRAME_RATE,
     GROUP,
@@ -299,6 +299,24 @@ def contours(audio: Float32) -> Float32:
     """(T, 36) float32: what `functionals` reads, for a whole sound. Raises AudioError as `lld` does."""
     stream = ContourStream()
     return np.concatenate([stream.feed(check_samples(audio)), stream.finish()])
+
+
+def vocal_tract(audio: Float32) -> tuple[Float32, Float32]:
+    """Formants 1-3 of the vocal tract itself; those of `lld` are openSMILE's, which are others (docs/egemaps.md).
+
+    Args:
+        audio: mono samples in [-1, 1] at 16 kHz, shape (S,).
+    Returns:
+        (T, 3) float32 centre frequencies and (T, 3) bandwidths in Hz, 0 where there is none, in silence too: row t is
+        the 20 ms from t * 10 ms on, T = (S - 320) // 160 + 1.
+    Raises:
+        AudioError: not a 1-D float32 array of finite numbers.
+    Source: Markel & Gray 1976, "Linear Prediction of Speech": autocorrelation method, order 11 at 11 kHz.
+    """
+    samples = check_samples(audio)
+    frames = cut(samples, SHORT, max((len(samples) - SHORT) // HOP + 1, 0)) * SHORT_WINDOW
+    frequencies, bandwidths = true_formants(frames)
+    return frequencies.astype(np.float32), bandwidths.astype(np.float32)
 
 
 def extract(audio: Float32) -> Float32:

@@ -44,33 +44,25 @@ def _nearest_peaks(magnitude: Single, centre: Array, half: Array) -> tuple[Array
     """
     count, size = magnitude.shape
     peak = np.zeros((count, size), dtype=bool)
-    peak[:, 1:-1] = (magnitude[:, 1:-1] > magnitude[:, :-2]) & (magnitude[:, 1:-1] > magnitude[:, 2:])
-    flat = np.concatenate([[-1], np.flatnonzero(peak), [count * size]])
-    inside = centre <= size - 2
-    rows = np.arange(count)[:, None]
-    row = rows * size
-    after = np.searchsorted(flat, row + np.clip(centre, 0, size - 2).astype(np.intp), side="right")
-    lower, upper = flat[after - 1] - row, flat[after] - row
-    lower[lower < 0] = -size  # of another row: far away
-    upper[upper >= size] = 3 * size
-    # Where the two are as good as equally far, the parabola decides; so both are refined.
-    low_place, low_height = _refined(magnitude, rows, lower)
-    high_place, high_height = _refined(magnitude, rows, upper)
-    take = np.abs(high_place - centre) < np.abs(low_place - centre)
-    place = np.where(take, high_place, low_place)
-    whole = np.where(take, upper, lower)
-    real = inside & (np.abs(whole - centre) <= half[:, None])
-    return place, np.where(real, np.where(take, high_height, low_height), 0.0)
-
-
-def _refined(magnitude: Single, rows: NDArray[np.intp], places: NDArray[np.intp]) -> tuple[Array, Array]:
-    """Place and height of local maxima by a parabola through three bins."""
-    clipped = np.clip(places, 1, magnitude.shape[1] - 2)
-    left, middle, right = magnitude[rows, clipped - 1], magnitude[rows, clipped], magnitude[rows, clipped + 1]
-    bend = left - 2.0 * middle + right
+    rises, falls = magnitude[:, 1:] > magnitude[:, :-1], magnitude[:, 1:] < magnitude[:, :-1]
+    np.logical_and(rises[:, :-1], falls[:, 1:], out=peak[:, 1:-1])
+    # All rows on one axis, one behind the other.
+    bins, heights = np.flatnonzero(peak), magnitude.ravel()
+    left, middle, right = (heights[bins + side].astype(np.float64) for side in (-1, 0, 1))
     tilt = left - right
-    move = 0.5 * tilt / np.where(bend < 0.0, bend, -1.0)
-    return places + move, middle - 0.25 * tilt * move
+    move = 0.5 * tilt / (left - 2.0 * middle + right)
+    bins = np.concatenate([[-size], bins, [(count + 1) * size]])
+    places = bins + np.concatenate([[0.0], move, [0.0]])
+    heights = np.concatenate([[0.0], middle - 0.25 * tilt * move, [0.0]])
+    start = np.arange(0, count * size, size)[:, None]
+    point = start + centre
+    after = np.searchsorted(bins, start + np.minimum(centre, size - 2).astype(np.intp), side="right")
+    # Where the two are as good as equally far, the parabola decides; so places are refined first.
+    upper = np.abs(places[after] - point) < np.abs(places[after - 1] - point)
+    upper &= bins[after] < start + size  # a peak below may be of the row before, but then it is too far away
+    nearest = after - 1 + upper
+    real = (centre <= size - 2) & (np.abs(bins[nearest] - point) <= half[:, None])
+    return places[nearest] - start, np.where(real, heights[nearest], 0.0)
 
 
 def hnr(magnitude: Single, f0: Array) -> Array:
