@@ -91,7 +91,7 @@ def test_unwritable_output(good: Path, capsys: pytest.CaptureFixture[str]) -> No
         (["--delay-ms", "nan"], "0 to 200"),
         (["--delay-ms", "inf"], "0 to 200"),
         (["--delay-ms", "soon"], "--help"),
-        (["--format", "mov"], "csv"),
+        (["--format", "mov"], "livelink"),
         (["--format", "npz"], "expected them to agree"),
         (["--loud"], "--help"),
         (["--fps"], "--help"),

@@ -7,8 +7,10 @@ import json
 import subprocess
 import sys
 import tracemalloc
+from dataclasses import fields, replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +20,7 @@ from hypothesis import strategies as st
 from duomorph import arkit, formats
 from duomorph.clip import Clip
 from duomorph.errors import FormatError
-from duomorph.formats import jsonl, livelink, npz
+from duomorph.formats import a2f, beat, jsonl, livelink, nim, npz, plain
 from duomorph.formats.columns import CSV_ORDER
 from duomorph.formats.rate import frames
 
@@ -43,17 +45,69 @@ def clips(draw: st.DrawFn, least: int = 0) -> Clip:
     return Clip(weights, draw(st.sampled_from(RATES)), start)
 
 
+@st.composite
+def captures(draw: st.DrawFn, least: int = 0) -> Clip:
+    """Clips that know everything a clip may know."""
+    clip = draw(clips(least))
+    random = np.random.default_rng(draw(st.integers(0, 2**32)))
+    captured = random.random(52) < draw(st.sampled_from([0.1, 0.5, 1.0]))
+    captured[arkit.INDEX["jawOpen"]] = True
+    clip.weights[:, ~captured] = 0
+    angles = random.uniform(-3, 3, (len(clip), 9)).astype(np.float32) if draw(st.booleans()) and len(clip) else None
+    wall = draw(st.none() | st.fractions(0, 86_399, max_denominator=60_000))
+    stamps = beyond = None
+    if len(clip) > 2 and draw(st.booleans()):
+        stamps = np.arange(len(clip)) * 0.0333
+        stamps[1] = np.nan
+    if draw(st.booleans()) and len(clip):
+        beyond = np.where(clip.weights == 1, np.float32(0.0033), np.float32(0))
+    return replace(clip, angles=angles, captured=captured, source="Ünit", timecode=wall, stamps=stamps, beyond=beyond)
+
+
+def same(one: Clip, other: Clip, *fields: str) -> None:
+    """Every field that both clips are asked to share, to the last bit."""
+    for field in fields:
+        ours, theirs = getattr(one, field), getattr(other, field)
+        if isinstance(ours, np.ndarray) and theirs is not None:
+            assert ours.dtype == theirs.dtype
+            np.testing.assert_array_equal(theirs, ours, err_msg=field)
+        else:
+            assert ours is theirs or ours == theirs, field
+
+
+EVERYTHING = [field.name for field in fields(Clip)]
+
+
 def same_rate(clip: Clip) -> Fraction:
     return clip.fps if len(clip) > 1 else Fraction(30)  # one row alone names no rate
 
 
-@given(clips())
-def test_csv_round_trip(clip: Clip) -> None:
+@given(captures())
+def test_live_link_round_trip(clip: Clip) -> None:
+    clip = replace(clip, stamps=None)
     data = livelink.encode(clip)
     back = livelink.decode(data)
     np.testing.assert_allclose(back.weights, clip.weights, rtol=0, atol=1e-9)
     assert (back.fps, back.start) == (same_rate(clip), 0)
-    assert data == livelink.encode(clip)
+    assert (back.angles is None) == (clip.angles is None)
+    if clip.angles is not None and back.angles is not None:
+        np.testing.assert_allclose(back.angles, clip.angles, rtol=0, atol=1e-9)
+    assert livelink.encode(back) == data  # the same file, wall clock and all
+
+
+@given(captures(least=20))
+def test_a_devices_uneven_clock_is_written_back(clip: Clip) -> None:
+    """134 parts in a million fast, jitter of a thousandth, two frames dropped, values a little above 1."""
+    ticks = np.arange(len(clip)) * 2000 * (1 - 134e-6) + np.random.default_rng(len(clip)).integers(-1, 2, len(clip))
+    stamps = np.round(ticks - ticks[0]) / 60_000
+    stamps[[5, 9]] = np.nan
+    wall = Fraction(round((clip.timecode or 0) * 60_000), 60_000)
+    data = livelink.encode(replace(clip, fps=Fraction(30), stamps=stamps, timecode=wall))
+    back = livelink.decode(data)
+    assert back.fps == 30
+    same(replace(clip, stamps=stamps, timecode=wall), back, "stamps", "timecode")
+    assert len(data.splitlines()) == len(clip) - 2 + 1
+    assert livelink.encode(back) == data
 
 
 @given(clips())
@@ -74,14 +128,47 @@ def test_headerless_jsonl_keeps_the_rate(clip: Clip) -> None:
     assert abs(back.start - clip.start) < Fraction(1, 10**5) or not len(clip)
 
 
-@given(clips())
-def test_npz_round_trip(clip: Clip) -> None:
+@given(captures())
+def test_npz_keeps_everything(clip: Clip) -> None:
     data = npz.encode(clip)
-    back = npz.decode(data)
-    np.testing.assert_array_equal(back.weights, clip.weights)
-    assert back.weights.dtype == np.float32
-    assert (back.fps, back.start) == (clip.fps, clip.start)
+    same(clip, npz.decode(data), *EVERYTHING)
     assert data == npz.encode(clip)
+
+
+@given(captures())
+def test_plain_csv_round_trip(clip: Clip) -> None:
+    data = plain.encode(clip)
+    back = plain.decode(data)
+    same(clip, back, "weights", "captured", "angles")
+    assert back.fps == same_rate(clip)
+    assert abs(back.start - clip.start) < Fraction(1, 10**5) or not len(clip)
+    assert data == plain.encode(clip)
+
+
+@given(captures())
+def test_nim_csv_round_trip(clip: Clip) -> None:
+    data = nim.encode(clip)
+    back = nim.decode(data)
+    same(clip, back, "weights")
+    assert back.captured.all()
+    assert back.fps == same_rate(clip)
+    assert abs(back.start - clip.start) < Fraction(1, 10**5) or not len(clip)
+
+
+@given(captures())
+def test_beat_round_trip(clip: Clip) -> None:
+    back = beat.decode(beat.encode(clip))
+    spoken = arkit.INDEX["tongueOut"] != np.arange(52)
+    np.testing.assert_array_equal(back.weights, clip.weights * spoken)
+    np.testing.assert_array_equal(back.captured, spoken)
+    assert back.fps == same_rate(clip)
+
+
+@given(captures())
+def test_audio2face_round_trip(clip: Clip) -> None:
+    back = a2f.decode(a2f.encode(clip))
+    same(clip, back, "weights", "fps")
+    assert (back.start, back.source) == (0, "Audio2Face")
 
 
 def test_npz_is_plain_numpy(tmp_path: Path) -> None:
@@ -137,42 +224,127 @@ def test_reads_what_phones_write() -> None:
     np.testing.assert_allclose(clip["jawOpen"], [0.1, 0.2, 0.3, 0.4, 0.5, 1.0], atol=1e-6)
 
 
+def cells(text: str) -> list[list[str]]:
+    return [line.split(",") for line in text.splitlines()]
+
+
 @pytest.mark.corpus
-def test_reads_a_real_phones_recording(corpus: Path) -> None:
+def test_a_real_phones_recording_is_written_back_equal(corpus: Path, tmp_path: Path) -> None:
+    """134 s: every row, every time code and every value of all 61 columns, as text; the older header becomes the newer.
+
+    Its clock is 0.13 per thousand fast, three frames are dropped, and one value stands above 1.
+    """
     path = corpus / "fixtures" / "livelink_rom_iphone.csv"
     clip = formats.read(path)
-    assert clip.fps == 30
-    assert len(clip) == 4033  # 4030 rows, three frames dropped by the phone
-    rows = [line.split(",") for line in path.read_text().splitlines()]
-    for shape, column in (("jawOpen", "JawOpen"), ("mouthLeft", "MouthLeft"), ("tongueOut", "TongueOut")):
-        place = rows[0].index(column)
-        assert clip[shape][0] == pytest.approx(float(rows[1][place]), abs=1e-7)
-        assert clip[shape][-1] == pytest.approx(float(rows[-1][place]), abs=1e-7)
-        assert clip[shape].max() == pytest.approx(max(float(row[place]) for row in rows[1:]), abs=1e-7)
+    assert (clip.fps, len(clip), clip.source) == (30, 4033, "Live Link Face")
+    assert livelink.timecode(clip.timecode) == "13:13:04:31.652"
+    clip.save(tmp_path / "back.csv")
+    there, back = cells(path.read_text()), cells((tmp_path / "back.csv").read_text())
+    assert back[1:] == there[1:]
+    assert [name.lower() for name in back[0]] == [name.lower() for name in there[0]]
+    assert len(there) == 4031
+    clip.save(tmp_path / "take.npz")
+    same(clip, formats.read(tmp_path / "take.npz"), *EVERYTHING)
 
 
-def test_a_stranger_reads_our_csv(tmp_path: Path) -> None:
-    """openfacefx keeps four decimals and takes the base of the time code as fps; epsilon 0 thins no keyframe out."""
+@pytest.mark.corpus
+def test_a_real_phones_recording_reads_right(corpus: Path) -> None:
+    path = corpus / "fixtures" / "livelink_rom_iphone.csv"
+    clip = formats.read(path)
+    header, *rows = cells(path.read_text())
+    seen = ~np.isnan(clip.stamps)
+    assert (seen.sum(), np.diff(clip.stamps[seen][:100]).std() < 1e-4) == (4030, True)
+    steps = np.diff(clip.stamps)
+    assert steps[~np.isnan(steps)].std() < 1e-4  # seconds, of frames that follow each other
+    np.testing.assert_allclose(np.diff(clip.times), 1 / 30, atol=1e-9)
+    values = np.array([row[2:] for row in rows], dtype=np.float64)
+    for name in arkit.NAMES:
+        column = values[:, header.index(name[0].upper() + name[1:]) - 2]
+        np.testing.assert_allclose(clip[name][seen], column.clip(0, 1), rtol=0, atol=1e-7)
+    np.testing.assert_allclose(clip.angles[seen], values[:, -9:], rtol=0, atol=1e-7)
+    assert clip.angles.min() < -0.6 < 0.55 < clip.angles.max()
+
+
+def waves() -> Clip:
+    """90 frames, every shape another slow sine."""
+    times = np.arange(90)[:, None] / 30
+    index = np.arange(52)
+    weights = 0.5 + 0.5 * np.sin(2 * np.pi * (0.3 + 0.02 * index) * times + index)
+    return Clip(weights.astype(np.float32), Fraction(30))
+
+
+def drawn(track: Any, name: str, times: np.ndarray) -> np.ndarray:
+    """openfacefx's curve of that name at `times`; it keeps four decimals, and with epsilon 0 every keyframe."""
+    keys = next(channel for channel in track.channels if channel.name == name).keys
+    return np.interp(times, [key.time for key in keys], [key.value for key in keys])
+
+
+def test_a_stranger_reads_our_live_link_csv(tmp_path: Path) -> None:
+    """openfacefx takes the base of the time code as fps."""
     from openfacefx.importers_csv import read_csv
 
-    times = np.arange(90) / 30
-    weights = np.zeros((90, 52), np.float32)
-    for index in range(52):
-        weights[:, index] = 0.5 + 0.5 * np.sin(2 * np.pi * (0.3 + 0.02 * index) * times + index)
-    Clip(weights, Fraction(30)).save(tmp_path / "take.csv")
+    clip = waves()
+    clip.save(tmp_path / "take.csv")
     track, warnings = read_csv(str(tmp_path / "take.csv"), fps=60.0, epsilon=0.0)
     assert not warnings
-    seen = {channel.name: channel for channel in track.channels}
     for name in arkit.NAMES:
-        keys = seen[name[0].upper() + name[1:]].keys
-        drawn = np.interp(times, [key.time for key in keys], [key.value for key in keys])
-        np.testing.assert_allclose(drawn, weights[:, arkit.INDEX[name]], atol=1e-4)
+        np.testing.assert_allclose(drawn(track, name[0].upper() + name[1:], clip.times), clip[name], atol=1e-4)
 
 
-@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
-def test_writing_takes_little_more_memory_than_the_file(suffix: str) -> None:
+def test_a_stranger_reads_our_audio2face_json(tmp_path: Path) -> None:
+    from openfacefx.export_a2f import read_a2f
+
+    clip = waves()
+    clip.save(tmp_path / "take.json")
+    track, warnings = read_a2f(str(tmp_path / "take.json"), epsilon=0.0)
+    assert (warnings, track.fps) == ([], 30.0)
+    for name in arkit.NAMES:
+        np.testing.assert_allclose(drawn(track, name, clip.times), clip[name], atol=1e-4)
+
+
+def test_we_read_a_strangers_audio2face_json(tmp_path: Path) -> None:
+    from openfacefx.curves import Channel, FaceTrack, Keyframe
+    from openfacefx.export_a2f import write_a2f
+
+    ramp = [Keyframe(0.0, 0.0), Keyframe(1.0, 1.0)]
+    track = FaceTrack(fps=60.0, channels=[Channel("jawOpen", ramp), Channel("viseme", ramp)], target_set=None)
+    write_a2f(track, str(tmp_path / "take.json"))
+    clip = formats.read(tmp_path / "take.json")
+    assert (clip.fps, len(clip), clip.source) == (60, 61, "Audio2Face, 1 other pose left out")
+    np.testing.assert_allclose(clip["jawOpen"], np.arange(61) / 60, atol=1e-4)
+    assert [arkit.NAMES[shape] for shape in np.flatnonzero(clip.captured)] == ["jawOpen"]
+
+
+@pytest.mark.corpus
+@pytest.mark.parametrize("name", ["livelink", "a2f"])
+def test_a_stranger_reads_the_real_recording_as_we_do(corpus: Path, tmp_path: Path, name: str) -> None:
+    """From the phone's own file by its time codes, from the Audio2Face file that we make of it by frames."""
+    from openfacefx.export_a2f import read_a2f
+    from openfacefx.importers_csv import read_csv
+
+    path = corpus / "fixtures" / "livelink_rom_iphone.csv"
+    clip = formats.read(path)
+    if name == "livelink":
+        track, warnings = read_csv(str(path), fps=60.0, epsilon=0.0)
+        clamped = {warning.split("'")[1] for warning in warnings}
+        assert clamped - set(arkit.ANGLES) == {"EyeLookInRight"}  # the angles, and the one value above 1
+        seen = ~np.isnan(clip.stamps)
+        first = float(clip.timecode)
+        for shape in arkit.NAMES:
+            theirs = drawn(track, shape[0].upper() + shape[1:], first + clip.stamps[seen])
+            np.testing.assert_allclose(theirs, clip[shape][seen], atol=2e-4)
+        return
+    clip.save(tmp_path / "take.json")
+    track, warnings = read_a2f(str(tmp_path / "take.json"), epsilon=0.0)
+    assert not warnings
+    for shape in arkit.NAMES:
+        np.testing.assert_allclose(drawn(track, shape, np.arange(len(clip)) / 30), clip[shape], atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["livelink", "nim", "plain", "a2f", "beat", "jsonl"])
+def test_writing_takes_little_more_memory_than_the_file(name: str) -> None:
     clip = Clip(np.random.default_rng(0).random((3000, 52), dtype=np.float32), Fraction(60))
-    encode, _ = formats.FORMATS[suffix]
+    encode = formats.FORMATS[name].encode
     tracemalloc.start()
     try:
         size = len(encode(clip))
@@ -180,6 +352,137 @@ def test_writing_takes_little_more_memory_than_the_file(suffix: str) -> None:
     finally:
         tracemalloc.stop()
     assert peak < 2.3 * size
+
+
+def test_audio2face_layout() -> None:
+    whole = json.loads(a2f.encode(Clip(np.full((2, 52), 0.25, np.float32), Fraction(30000, 1001))))
+    assert list(whole) == ["exportFps", "trackPath", "numPoses", "numFrames", "facsNames", "weightMat", "joints",
+                           "rotations", "translations"]  # fmt: skip
+    assert (whole["numPoses"], whole["numFrames"], whole["exportFps"]) == (52, 2, 30000 / 1001)
+    assert whole["facsNames"] == list(arkit.NAMES)
+    assert whole["weightMat"] == [[0.25] * 52] * 2
+
+
+def test_68_poses_are_ours_and_sixteen_of_the_tongue() -> None:
+    parts = ["TipUp", "TipDown", "TipLeft", "TipRight", "RollUp", "RollDown", "RollLeft", "RollRight", "Up", "Down",
+             "Left", "Right", "In", "Stretch", "Wide", "Narrow"]  # fmt: skip
+    names = [*sorted(arkit.NAMES), *(f"tongue{part}" for part in parts)]
+    row = [k / 100 for k in range(68)]
+    clip = a2f.decode(json.dumps({"exportFps": 30, "facsNames": names, "weightMat": [row, row]}).encode())
+    assert (clip.source, clip.captured.all()) == ("Audio2Face, 16 other poses left out", True)
+    assert clip["jawOpen"][0] == np.float32(row[names.index("jawOpen")])
+    assert clip["tongueOut"][0] == np.float32(row[names.index("tongueOut")])
+
+
+def test_46_poses_are_muscles() -> None:
+    names = list(a2f.FACS)
+    assert len(names) == 46
+
+    def read(**poses: float) -> Clip:
+        row = [poses.get(name, 0.0) for name in names]
+        return a2f.decode(json.dumps({"exportFps": 60, "facsNames": names, "weightMat": [row]}).encode())
+
+    clip = read(jawDrop=0.5, jawDropLipTowards=0.25, browLowerL=1.0, innerBrowRaiserR=1.0, eyesLookLeft=0.75)
+    expected = {"jawOpen": 0.75, "mouthClose": 0.25, "browDownLeft": 1.0, "browInnerUp": 0.5,
+                "eyeLookOutLeft": 0.75, "eyeLookInRight": 0.75}  # fmt: skip
+    assert {name: clip[name][0] for name in arkit.NAMES if clip[name][0]} == expected
+    assert clip.source == "Audio2Face"
+    assert [arkit.NAMES[shape] for shape in np.flatnonzero(~clip.captured)] == ["tongueOut"]
+
+
+def test_nim_csv_as_pandas_writes_it() -> None:
+    """Row numbers in front, a name that is none of ours, times as floats come out of a service."""
+    names = [f"blendShapes.{name[0].upper()}{name[1:]}" for name in arkit.NAMES] + ["blendShapes.TongueTipUp"]
+    rows = [f"{k},{np.float32(k / 30)!s},{','.join([str(k / 10)] * 53)}" for k in range(5)]
+    clip = nim.decode("\n".join([",timeCode," + ",".join(names), *rows]).encode())
+    assert (clip.fps, len(clip), clip.start) == (30, 5, 0)
+    np.testing.assert_allclose(clip["jawOpen"], [0, 0.1, 0.2, 0.3, 0.4], atol=1e-7)
+
+
+def test_nim_csv_layout() -> None:
+    header, row, *_ = nim.encode(waves()).decode().splitlines()
+    names = header.split(",")
+    assert names[:2] == ["timeCode", "blendShapes.EyeBlinkLeft"]
+    assert [arkit.canonical(name.removeprefix("blendShapes.")) for name in names[1:]] == list(arkit.NAMES)
+    assert len(row.split(",")) == 53
+
+
+def test_plain_csv_of_anyone() -> None:
+    clip = plain.decode(b"speaker,JAW_OPEN , mouthSmile_L,Time\nbob,0.5,0.25,1.00\nbob,1.5,-0.1,1.04\n")
+    assert (clip.fps, clip.start) == (25, 1)
+    np.testing.assert_array_equal(clip["jawOpen"], [0.5, 1.0])
+    np.testing.assert_array_equal(clip["mouthSmileLeft"], [0.25, 0.0])
+    assert clip.captured.sum() == 2
+
+
+def test_plain_csv_layout() -> None:
+    header, first, second, *_ = plain.encode(waves()).decode().splitlines()
+    assert header.split(",") == ["time", *arkit.NAMES]
+    assert first.startswith("0.0,0.5,")
+    assert second.startswith("0.03333333333333333,")
+
+
+def test_beat_layout() -> None:
+    whole = json.loads(beat.encode(replace(waves(), fps=Fraction(60))))
+    assert len(whole["names"]) == 51
+    assert whole["names"] == sorted(whole["names"])
+    assert "tongueOut" not in whole["names"]
+    assert whole["frames"][1].keys() == {"weights", "time", "rotation"}
+    assert whole["frames"][1]["time"] == 1 / 60
+    assert len(whole["frames"][1]["weights"]) == 51
+
+
+def test_beat_as_beat_writes_it() -> None:
+    """60 fps, times rounded to a tenth of a millisecond, one frame dropped."""
+    frames = [
+        {"weights": [0.01 * k] * 51, "time": round(k / 60, 4), "rotation": [0.1, 0.2, 0.3]} for k in range(40) if k != 7
+    ]
+    clip = beat.decode(json.dumps({"names": list(beat.ORDER), "frames": frames}).encode())
+    assert (clip.fps, len(clip), clip.source) == (60, 40, "BEAT")
+    np.testing.assert_allclose(clip["jawOpen"], np.arange(40) / 100, atol=1e-6)
+    assert not clip.captured[arkit.INDEX["tongueOut"]]
+
+
+@pytest.mark.corpus
+def test_a_solve_of_some_shapes_under_other_keys(corpus: Path) -> None:
+    path = next(iter(sorted((corpus / "facegood").glob("*.npz"))))
+    clip = formats.read(path)
+    with np.load(path) as solve:
+        names = [str(name) for name in solve["shape"]]
+        np.testing.assert_array_equal(clip["jawOpen"], solve["weights"][:, names.index("jawOpen")].clip(0, 1))
+    assert clip.fps == 30
+    assert {arkit.NAMES[shape] for shape in np.flatnonzero(clip.captured)} == set(names)
+
+
+def test_old_archives_read() -> None:
+    """As the first release wrote them."""
+    weights = np.random.default_rng(0).random((3, 52), dtype=np.float32)
+    clip = npz.decode(archive(weights=weights, names=NAMES, fps=np.array([30, 1]), start=np.array([1, 3])))
+    same(Clip(weights, Fraction(30), Fraction(1, 3)), clip, *EVERYTHING)
+
+
+@pytest.mark.parametrize("name", sorted(formats.FORMATS))
+def test_the_header_decides_among_those_that_share_a_suffix(tmp_path: Path, name: str) -> None:
+    clip = waves()
+    path = tmp_path / f"take{formats.FORMATS[name].suffix}"
+    clip.save(path, name)
+    assert formats.recognised(path.read_bytes(), path.suffix) == name
+    back = formats.read(path)
+    assert (back.fps, len(back)) == (30, 90)
+    np.testing.assert_allclose(back["jawOpen"], clip["jawOpen"], rtol=0, atol=1e-9)
+
+
+def test_a_name_makes_up_for_a_suffix(tmp_path: Path) -> None:
+    waves().save(tmp_path / "take.txt", "plain")
+    assert len(formats.read(tmp_path / "take.txt", "plain")) == 90
+    with pytest.raises(FormatError, match=r"'\.txt', expected one of"):
+        formats.read(tmp_path / "take.txt")
+    with pytest.raises(FormatError, match="expected them to agree"):
+        waves().save(tmp_path / "take.npz", "plain")
+    for call in (formats.read, waves().save):
+        with pytest.raises(FormatError, match="expected one of livelink"):
+            call(tmp_path / "take.txt", "fbx")
+    assert [path.name for path in tmp_path.iterdir()] == ["take.txt"]
 
 
 def test_jsonl_order_is_that_of_the_data_sets() -> None:
@@ -269,11 +572,50 @@ BAD_HEADERS = [{"fps": fps} for fps in HUGE if fps is not None]  # without fps t
 BAD_HEADERS += [{"fps": "30", "start": start} for start in (*HUGE, 1e9, "-1e9", float("inf"), 10**400)]
 GOOD_CSV = livelink.encode(Clip(np.zeros((3, 52), np.float32), Fraction(30)))
 NAMES = np.array(arkit.NAMES)
+BAD_EXTRAS: list[dict[str, np.ndarray]] = [
+    {"angles": np.zeros((2, 8))}, {"angles": np.full((2, 9), np.nan)}, {"angles": np.full((2, 9), 1e30)},
+    {"captured": np.ones(51, bool)}, {"captured": np.ones(52)}, {"beyond": np.full((2, 52), 3.0)},
+    {"stamps": np.zeros(2)}, {"stamps": np.array([0.0, np.nan])}, {"stamps": np.array([0.0, np.inf])},
+    {"timecode": np.array([1, 0])}, {"timecode": np.array("noon")},
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("suffix", "data"),
     [
+        (".csv", b"time\n0\n"),
+        (".csv", b"time,jawOpen\n0,\n"),
+        (".csv", b"time,jawOpen\n0\n"),
+        (".csv", b"time,jawOpen\nnow,0.5\n"),
+        (".csv", b"time,jawOpen\n1e99,0.5\n"),
+        (".csv", b"time,jawOpen\n0,inf\n"),
+        (".csv", b"time,seconds,jawOpen\n0,0,0.5\n"),
+        (".csv", b"frame,jawOpen\n0,0.5\n"),
+        (".csv", b"time,jawOpen\n0,0.5\n0.033,0.5\n0.066,0.5\n0.033,0.5\n"),
+        (".csv", b"timeCode,blendShapes.JawOpen\n0,wide\n"),
+        (".csv", b"timeCode,blendShapes.Jaw\n0,0.5\n"),
+        (".csv", GOOD_CSV.replace(b",0.0000000000\n", b",1000.0\n")),
+        (".csv", GOOD_CSV.replace(b",0.0000000000\n", b",nan\n")),
+        (".json", b""),
+        (".json", b"[1]"),
+        (".json", b"{" * 100_000),
+        (".json", b"{}"),
+        (".json", b'{"names": ["jawOpen"], "frames": [{"weights": [0.5]}]}'),
+        (".json", b'{"names": ["jawOpen"], "frames": [{"weights": [0.5], "time": true}]}'),
+        (".json", b'{"names": ["jawOpen"], "frames": [{"weights": [0.5, 0.5], "time": 0}]}'),
+        (".json", b'{"names": ["jawOpen"], "frames": [0.5]}'),
+        (".json", b'{"names": "jawOpen", "frames": []}'),
+        (".json", b'{"facsNames": ["jawOpen"], "weightMat": [[0.5]]}'),
+        (".json", b'{"exportFps": 500, "facsNames": ["jawOpen"], "weightMat": [[0.5]]}'),
+        (".json", b'{"exportFps": [30], "facsNames": ["jawOpen"], "weightMat": [[0.5]]}'),
+        (".json", b'{"exportFps": 30, "facsNames": ["jawOpen"], "weightMat": [[NaN]]}'),
+        (".json", b'{"exportFps": 30, "facsNames": ["jawOpen"], "weightMat": [["0.5"]]}'),
+        (".json", b'{"exportFps": 30, "facsNames": ["jawOpen"], "weightMat": [[1' + b"0" * 400 + b"]]}"),
+        (".json", b'{"exportFps": 30, "facsNames": ["jawOpen"], "weightMat": [0.5]}'),
+        (".json", b'{"exportFps": 30, "facsNames": ["jawOpen"], "weightMat": {"0": 0.5}}'),
+        (".json", b'{"exportFps": 30, "facsNames": ["open"], "weightMat": [[0.5]]}'),
+        (".json", b'{"exportFps": 30, "facsNames": ["jawDrop", "jawDrop"], "weightMat": [[0.5, 0.5]]}'),
+        (".json", b'{"exportFps": 30, "facsNames": [7], "weightMat": [[0.5]]}'),
         (".csv", b""),
         (".csv", b"\xff\xfe\x00"),
         (".csv", b"just a letter\n"),
@@ -308,6 +650,8 @@ NAMES = np.array(arkit.NAMES)
         (".npz", archive(weights=np.zeros((2, 52), np.float32), names=NAMES, fps=np.array([9, 1]))),
         (".npz", archive(weights=np.full((2, 52), np.nan), names=NAMES, fps=np.array([30, 1]))),
         (".npz", archive(weights=np.zeros((2, 52)), names=np.array([None] * 52), fps=np.array([30, 1]))),
+        (".npz", archive(weights=np.zeros((2, 52)), names=NAMES, fps=np.array(np.nan))),
+        *((".npz", archive(weights=np.zeros((2, 52)), names=NAMES, fps=np.array(30.0), **bad)) for bad in BAD_EXTRAS),
     ],
 )
 def test_damaged_curve_files_are_refused(tmp_path: Path, suffix: str, data: bytes) -> None:

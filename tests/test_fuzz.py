@@ -13,7 +13,7 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from duomorph import arkit, audio
+from duomorph import arkit, audio, formats
 from duomorph.clip import Clip
 from duomorph.errors import AudioError, FormatError
 from duomorph.formats import FORMATS
@@ -26,8 +26,10 @@ def sound(suffix: str) -> bytes:
     return out.getvalue()
 
 
-TAKE = Clip(np.random.default_rng(0).random((3, 52), dtype=np.float32), Fraction(30))
-CURVES = {suffix: encode(TAKE) for suffix, (encode, _) in FORMATS.items()}
+RANDOM = np.random.default_rng(0)
+ANGLES = RANDOM.uniform(-1, 1, (3, 9)).astype(np.float32)
+TAKE = Clip(RANDOM.random((3, 52), dtype=np.float32), Fraction(30), angles=ANGLES, timecode=Fraction(1, 3))
+CURVES = {name: codec.encode(TAKE) for name, codec in FORMATS.items()}
 SOUNDS = {suffix: sound(suffix) for suffix in ("wav", "flac", "ogg", "mp3", "aiff")}
 
 
@@ -57,13 +59,25 @@ def test_sound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, cho
         assert np.isfinite(samples).all()
 
 
-@pytest.mark.parametrize("suffix", sorted(CURVES))
+@pytest.mark.parametrize("name", sorted(CURVES))
 @given(choices=st.data())
-def test_curves(suffix: str, choices: st.DataObject) -> None:
-    data = choices.draw(damage(CURVES[suffix], 2000))
+def test_curves(name: str, choices: st.DataObject) -> None:
+    data = choices.draw(damage(CURVES[name], 2000))
+    assert formats.recognised(data, FORMATS[name].suffix) in FORMATS
     with suppress(FormatError):
-        clip = FORMATS[suffix][1](data)
-        assert clip.weights.shape == (len(clip), arkit.COUNT)
-        assert clip.weights.dtype == np.float32
-        assert ((clip.weights >= 0) & (clip.weights <= 1)).all()
-        assert 24 <= clip.fps <= 120
+        check(FORMATS[name].decode(data))
+
+
+def check(clip: Clip) -> None:
+    """What every clip promises, wherever it was read; and that it can be written."""
+    frames = len(clip)
+    assert (clip.weights.shape, clip.weights.dtype) == ((frames, arkit.COUNT), np.float32)
+    assert ((clip.weights >= 0) & (clip.weights <= 1)).all()
+    assert clip.fps * Fraction(1001, 1000) >= 24
+    assert clip.fps <= 120
+    assert (clip.captured.shape, clip.captured.dtype) == ((arkit.COUNT,), np.bool_)
+    assert clip.angles is None or (clip.angles.shape == (frames, 9) and np.isfinite(clip.angles).all())
+    assert clip.stamps is None or clip.stamps.shape == (frames,)
+    assert clip.beyond is None or (clip.beyond.shape == clip.weights.shape and np.isfinite(clip.beyond).all())
+    for codec in FORMATS.values():
+        codec.encode(clip)

@@ -3,7 +3,7 @@
 One promise: everything that can be known to fail is said before work begins; after that one bad file does not
 stop the others.
 
-    jobs = plan([Path("a.wav"), Path("b.flac")], "out/", suffix=".csv")
+    jobs = plan([Path("a.wav"), Path("b.flac")], "out/", format="livelink")
     report = animate(face, jobs, Options(fps=Fraction(30)), tell=print, progress=print)
 """
 
@@ -21,7 +21,7 @@ from duomorph import audio, files, formats
 from duomorph.clip import Clip
 from duomorph.errors import DuomorphError, FormatError, MissingExtra, SettingError
 
-DEFAULT_SUFFIX: Final = ".csv"
+DEFAULT_FORMAT: Final = "livelink"
 
 
 class Animator(Protocol):
@@ -44,10 +44,11 @@ class Options:
 
 @dataclass(frozen=True)
 class Job:
-    """One sound file and where its curves go."""
+    """One file to read, where its curves go, and the name of their format."""
 
     source: Path
     target: Path
+    format: str
 
     @property
     def picture(self) -> Path:
@@ -63,28 +64,24 @@ class Report:
     undrawn: tuple[DuomorphError, ...]
 
 
-def plan(sources: Sequence[Path], out: str, suffix: str | None = None, plot: bool = False) -> list[Job]:
+def plan(sources: Sequence[Path], out: str, format: str | None = None, plot: bool = False) -> list[Job]:
     """Decide where every result goes. One source: `out` is a file, or a folder if it is one or ends in a slash;
-    several: a folder, which is
-    created; one whose name has a suffix needs the slash.
+    several: a folder, which is created; one whose name has a suffix needs the slash.
 
     Args:
-        suffix: the format of files in a folder; .csv if None.
+        format: a key of `formats.FORMATS`; None for what the suffix of a file means, and Live Link Face in a folder.
     Raises:
-        FormatError: unknown suffix, or a target that cannot be written.
-        SettingError: two sources would share a target, or `out` and `suffix` disagree.
+        FormatError: unknown format, one that disagrees with the suffix, or a target that cannot be written.
+        SettingError: two sources would share a target.
         MissingExtra: a picture is wanted and matplotlib is not installed.
     """
     if plot and importlib.util.find_spec("matplotlib") is None:
         raise MissingExtra("--plot needs matplotlib: install it with  pip install 'duomorph[plot]'")
     is_folder = os.path.isdir(out) or out.endswith(("/", os.sep))
     if len(sources) > 1 and not is_folder and Path(out).suffix:
-        raise SettingError(f"{len(sources)} sound files cannot share {out!r}: expected a folder; write -o {out}/")
+        raise SettingError(f"{len(sources)} files cannot share {out!r}: expected a folder; write -o {out}/")
     if len(sources) == 1 and not is_folder:
-        if suffix is not None and Path(out).suffix.lower() != suffix:
-            raise SettingError(f"got --format {suffix[1:]} for {out!r}: expected them to agree; leave out --format")
-        formats.encoder(out)
-        jobs = [Job(sources[0], Path(out))]
+        jobs = [Job(sources[0], Path(out), formats.meant(out, format))]
     else:
         stems: dict[str, Path] = {}
         for source in sources:
@@ -94,8 +91,10 @@ def plan(sources: Sequence[Path], out: str, suffix: str | None = None, plot: boo
                     f"{str(other)!r} and {str(source)!r} would both become {source.stem!r}: "
                     "expected one result each; rename one or give it a folder of its own"
                 )
+        name = format or DEFAULT_FORMAT
+        suffix = formats.codec(name).suffix
         folder = files.folder(out)
-        jobs = [Job(source, folder / f"{source.stem}{suffix or DEFAULT_SUFFIX}") for source in sources]
+        jobs = [Job(source, folder / f"{source.stem}{suffix}", name) for source in sources]
     inputs = {_place(source) for source in sources}
     for job in jobs:
         for target in (job.target, job.picture) if plot else (job.target,):
@@ -130,7 +129,7 @@ def animate(
         progress(f"{number}/{len(jobs)} {job.source.name}")
         try:
             clip = face.animate(job.source, fps=options.fps, delay_ms=options.delay_ms, style=options.style)
-            clip.save(job.target)
+            clip.save(job.target, job.format)
         except DuomorphError as problem:
             failed.append(problem)
             continue

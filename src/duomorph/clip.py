@@ -2,8 +2,9 @@
 
 One promise: frame k of a clip stands at exactly `start + k / fps` seconds.
 
-    clip["jawOpen"]          # (T,) float32
-    clip.save("take.csv")    # format by suffix; see duomorph.formats
+    clip["jawOpen"]                # (T,) float32
+    clip.save("take.csv")          # format by suffix, or by name; see duomorph.formats
+    clip.resampled(60)             # see duomorph.retime
 """
 
 from __future__ import annotations
@@ -31,6 +32,10 @@ class Clip:
         captured: (52,) bool, the shapes that were really measured; the others stand at zero.
         source: what captured or made it, in a few words; may be empty.
         timecode: wall clock of frame 0, in seconds since midnight; None where it is not known.
+        stamps: (T,) float64, where the clock of the device was not even: its seconds from frame 0 to each frame, NaN
+            where it dropped the frame and we bridge it; None where the frames stand as the promise says.
+        beyond: (T, 52) float32, what the device wrote above 1 or below 0, less what `weights` keeps of it; None where
+            it wrote nothing of the kind. `stamps` and `beyond` let a take be written back as it was.
     """
 
     weights: NDArray[np.float32]
@@ -40,6 +45,8 @@ class Clip:
     captured: NDArray[np.bool_] = field(default_factory=lambda: np.ones(arkit.COUNT, dtype=bool))
     source: str = ""
     timecode: Fraction | None = None
+    stamps: NDArray[np.float64] | None = None
+    beyond: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.weights)
@@ -54,10 +61,10 @@ class Clip:
         """(T,) frame times in seconds."""
         return np.array([float(self.start + k / self.fps) for k in range(len(self))])
 
-    def save(self, path: str | Path) -> None:
-        """Write the clip, whole or not at all; the format follows the suffix.
+    def save(self, path: str | Path, format: str | None = None) -> None:
+        """Write the clip, whole or not at all; the format follows the suffix or its name.
 
         Raises:
-            FormatError: unknown suffix, a clip that is none, or the file cannot be written.
+            FormatError: unknown format, a clip that is none, or the file cannot be written.
         """
-        import_module("duomorph.formats").write(self, path)  # a floor above: fetched by name when it is called
+        import_module("duomorph.formats").write(self, path, format)  # a floor above: fetched by name when it is called

@@ -23,7 +23,7 @@ from typing import Any, Final, NoReturn, TypeAlias
 
 from duomorph.errors import DuomorphError, MissingExtra, SettingError
 
-SUFFIXES: Final = ("csv", "jsonl", "npz")
+FORMATS: Final = ("livelink", "nim", "plain", "a2f", "beat", "jsonl", "npz")  # of curve files
 
 
 class _Parser(argparse.ArgumentParser):
@@ -80,8 +80,8 @@ def add_animate(verbs: Verbs) -> None:
     """Sound files to curve files."""
     verb = verbs.add_parser("animate", help="speech to face curves", allow_abbrev=False)
     verb.add_argument("inputs", metavar="IN", nargs="+", type=Path, help="sound file: wav, flac, ogg, opus, mp3, ...")
-    verb.add_argument("-o", "--output", metavar="OUT", required=True, help="file (.csv, .jsonl, .npz) or folder")
-    verb.add_argument("--format", choices=SUFFIXES, help="of files in a folder (default csv)")
+    verb.add_argument("-o", "--output", metavar="OUT", required=True, help="file (.csv, .json, .jsonl, .npz) or folder")
+    _add_format(verb)
     verb.add_argument("--fps", default="30", help="frames a second, 24 to 120; 29.97 and 30000/1001 too (default 30)")
     verb.add_argument("--style", metavar="NAME", help="whose way of speaking; see duomorph info")
     _add_delay(verb)
@@ -95,8 +95,7 @@ def _animate(arguments: argparse.Namespace) -> int:
 
     fps = clock.frame_rate(arguments.fps)
     clock.delay_ticks(arguments.delay_ms)  # before the slow part
-    suffix = arguments.format and f".{arguments.format}"
-    jobs = batch.plan(arguments.inputs, arguments.output, suffix, arguments.plot)
+    jobs = batch.plan(arguments.inputs, arguments.output, arguments.format, arguments.plot)
 
     import duomorph
 
@@ -231,6 +230,11 @@ def _export(arguments: argparse.Namespace) -> int:
     publish(arguments.checkpoint, target)
     print(target)
     return 0
+
+
+def _add_format(verb: argparse.ArgumentParser) -> None:
+    about = "default: what the suffix means; .csv and folders: livelink, .json: a2f"
+    verb.add_argument("--format", choices=FORMATS, metavar="NAME", help=f"{', '.join(FORMATS)} ({about})")
 
 
 def _add_delay(verb: argparse.ArgumentParser) -> None:

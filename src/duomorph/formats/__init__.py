@@ -1,15 +1,17 @@
 """Curve files: every format is a pair of pure functions between bytes and a clip.
 
-One promise: the format follows the suffix, the same clip gives the same bytes, and a file is written whole or
-not at all.
+One promise: the format follows its name or the suffix, the same clip gives the same bytes, and a file is written
+whole or not at all.
 
-    clip = read("take.csv")       # .csv (Live Link Face), .jsonl (data set), .npz (numpy)
-    clip.save("take.npz")         # or write(clip, "take.npz")
+    clip = read("take.csv")                   # Live Link Face, NIM or plain: the header decides
+    clip.save("take.npz")                     # or write(clip, "take.npz")
+    clip.save("take.csv", format="plain")     # without a name, .csv is Live Link Face and .json Audio2Face
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -18,58 +20,109 @@ import numpy as np
 from duomorph import arkit, files
 from duomorph.clip import Clip
 from duomorph.errors import FormatError
-from duomorph.formats import jsonl, livelink, npz
+from duomorph.formats import a2f, beat, jsonl, livelink, nim, npz, plain
 
-Encode = Callable[[Clip], bytes]
-Decode = Callable[[bytes], Clip]
 
-FORMATS: Final[dict[str, tuple[Encode, Decode]]] = {
-    ".csv": (livelink.encode, livelink.decode),
-    ".jsonl": (jsonl.encode, jsonl.decode),
-    ".npz": (npz.encode, npz.decode),
+@dataclass(frozen=True)
+class Format:
+    """A codec and the suffix of its files."""
+
+    suffix: str
+    encode: Callable[[Clip], bytes]
+    decode: Callable[[bytes], Clip]
+
+
+# By name. Of those that share a suffix the first is what that suffix means when writing.
+FORMATS: Final[dict[str, Format]] = {
+    "livelink": Format(".csv", livelink.encode, livelink.decode),
+    "nim": Format(".csv", nim.encode, nim.decode),
+    "plain": Format(".csv", plain.encode, plain.decode),
+    "a2f": Format(".json", a2f.encode, a2f.decode),
+    "beat": Format(".json", beat.encode, beat.decode),
+    "jsonl": Format(".jsonl", jsonl.encode, jsonl.decode),
+    "npz": Format(".npz", npz.encode, npz.decode),
 }
+SUFFIXES: Final = tuple(dict.fromkeys(codec.suffix for codec in FORMATS.values()))
 
 
-def read(path: str | Path) -> Clip:
+def read(path: str | Path, format: str | None = None) -> Clip:
     """The clip in a curve file.
 
+    Args:
+        format: a key of `FORMATS`; None for what suffix and header say.
     Raises:
-        FormatError: unknown suffix, missing, unreadable or damaged.
+        FormatError: unknown format, missing, unreadable or damaged.
     """
     path = Path(path)
-    if path.suffix.lower() not in FORMATS:
-        known = ", ".join(sorted(FORMATS))
+    suffix = path.suffix.lower()
+    if format is None and suffix not in SUFFIXES:
+        known = ", ".join(SUFFIXES)
         raise FormatError(f"cannot read {str(path)!r}: got suffix {path.suffix!r}, expected one of {known}")
+    if format is not None:
+        codec(format)  # before anything is read
     try:
         data = path.read_bytes()
     except (OSError, ValueError) as problem:
         reason = getattr(problem, "strerror", None) or problem
         raise FormatError(f"cannot read {str(path)!r} ({reason}): expected a curve file; check the name") from None
     try:
-        return FORMATS[path.suffix.lower()][1](data)
+        return FORMATS[format or recognised(data, suffix)].decode(data)
     except FormatError as problem:
         raise FormatError(f"cannot read {str(path)!r}: {problem}") from None
 
 
-def write(take: Clip, path: str | Path) -> None:
-    """Write a clip, whole or not at all; the format follows the suffix.
+def write(take: Clip, path: str | Path, format: str | None = None) -> None:
+    """Write a clip, whole or not at all.
 
+    Args:
+        format: a key of `FORMATS`; None for what the suffix means.
     Raises:
-        FormatError: unknown suffix, a clip that is none, or the file cannot be written.
+        FormatError: unknown format, a clip that is none, or the file cannot be written.
     """
-    encode = encoder(path)
-    shape = take.weights.shape
-    if len(shape) != 2 or shape[1] != arkit.COUNT or not np.isfinite(take.weights).all():
-        raise FormatError(
-            f"cannot write {str(path)!r}: got weights of shape {shape}, expected finite (frames, {arkit.COUNT})"
-        )
+    encode = codec(meant(path, format)).encode
+    for name, values, columns in (("weights", take.weights, arkit.COUNT), ("angles", take.angles, len(arkit.ANGLES))):
+        if values is None:
+            continue
+        if values.shape != (len(take), columns) or not np.isfinite(values).all():
+            raise FormatError(
+                f"cannot write {str(path)!r}: got {name} of shape {values.shape}, expected finite (frames, {columns})"
+            )
     files.write(path, encode(take))
 
 
-def encoder(path: str | Path) -> Encode:
-    """How to write a path's suffix, in capitals too. Raises FormatError if it is unknown."""
+def meant(path: str | Path, format: str | None = None) -> str:
+    """Name of the format in which `path` is to be written.
+
+    Raises:
+        FormatError: `format` or the suffix is unknown, or the suffix means another kind of file.
+    """
     suffix = Path(path).suffix.lower()
-    if suffix not in FORMATS:
-        known = ", ".join(sorted(FORMATS))
-        raise FormatError(f"cannot write {str(path)!r}: got suffix {suffix!r}, expected one of {known}; rename it")
-    return FORMATS[suffix][0]
+    if format is not None:
+        own = codec(format).suffix
+        if suffix in SUFFIXES and suffix != own:
+            raise FormatError(
+                f"cannot write {str(path)!r} as {format}: got suffix {suffix!r}, expected them to agree; name it {own}"
+            )
+        return format
+    for name, candidate in FORMATS.items():
+        if candidate.suffix == suffix:
+            return name
+    known = ", ".join(SUFFIXES)
+    raise FormatError(f"cannot write {str(path)!r}: got suffix {suffix!r}, expected one of {known}; rename it")
+
+
+def codec(format: str) -> Format:
+    """The codec of that name. Raises FormatError if it is unknown."""
+    if format not in FORMATS:
+        raise FormatError(f"format {format!r} is unknown: expected one of {', '.join(FORMATS)}; choose one of them")
+    return FORMATS[format]
+
+
+def recognised(data: bytes, suffix: str) -> str:
+    """Name of the format of a file with one of our suffixes, by what stands in it where several share the suffix."""
+    if suffix == ".csv":
+        header = data[:10_000].partition(b"\n")[0].lower()
+        return "nim" if b"blendshapes." in header else "livelink" if b"blendshapecount" in header else "plain"
+    if suffix == ".json":
+        return "a2f" if b'"weightMat"' in data or b'"facsNames"' in data else "beat"
+    return suffix[1:]

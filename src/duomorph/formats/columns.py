@@ -19,6 +19,8 @@ from duomorph.errors import FormatError
 
 MISSABLE: Final = frozenset({"tongueOut"})  # came two years after the others; old files lack it
 MAX_GAP: Final = 10  # s; a longer hole in a take is two takes
+MOST_GAPS: Final = 4  # frames for every row; more is no take but an attack on our memory
+MAX_ANGLE: Final = 100.0  # rad; degrees written by mistake pass here, noise does not
 
 # The order in which Live Link Face writes its CSV: ours, with right before left for the two sideways pairs.
 CSV_ORDER: Final[tuple[str, ...]] = tuple(
@@ -26,11 +28,11 @@ CSV_ORDER: Final[tuple[str, ...]] = tuple(
 )
 
 
-def match(names: Sequence[str]) -> NDArray[np.intp]:
-    """For each of the 52 shapes its position among `names`, or -1 where it is absent and may be.
+def find(names: Sequence[str]) -> NDArray[np.intp]:
+    """For each of the 52 shapes its position among `names`, or -1 where it is absent.
 
     Raises:
-        FormatError: a shape is absent or there twice.
+        FormatError: a shape is there twice, or none of them is there.
     """
     places: dict[str, int] = {}
     for place, name in enumerate(names):
@@ -40,11 +42,23 @@ def match(names: Sequence[str]) -> NDArray[np.intp]:
         if shape in places:
             raise FormatError(f"the shape {shape} is there twice: expected each of the 52 once; remove one")
         places[shape] = place
-    absent = [name for name in arkit.NAMES if name not in places and name not in MISSABLE]
+    if not places:
+        raise FormatError("there is no face shape: expected ARKit names such as jawOpen; check the header")
+    return np.array([places.get(name, -1) for name in arkit.NAMES], dtype=np.intp)
+
+
+def match(names: Sequence[str]) -> NDArray[np.intp]:
+    """As `find`, for files that hold them all; tongueOut alone may be absent.
+
+    Raises:
+        FormatError: a shape is absent or there twice.
+    """
+    columns = find(names)
+    absent = [name for name, place in zip(arkit.NAMES, columns, strict=True) if place < 0 and name not in MISSABLE]
     if absent:
         more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
         raise FormatError(f"the shape {absent[0]}{more} is absent: expected the 52 ARKit names; check the header")
-    return np.array([places.get(name, -1) for name in arkit.NAMES], dtype=np.intp)
+    return columns
 
 
 def curves(
@@ -54,7 +68,7 @@ def curves(
 
     Args:
         values: (rows, columns of the file).
-        columns: (52,) from `match`.
+        columns: (52,) from `find` or `match`.
         numbers: frame number of each row, rising from 0; dropped frames are interpolated.
         fps: to judge the length of a gap.
     Returns:
@@ -62,18 +76,47 @@ def curves(
     Raises:
         FormatError: a value is not finite, or frames are missing for more than 10 s.
     """
-    rows = np.where(columns >= 0, values[:, columns], 0.0)  # (rows, 52)
+    return shapes(values, columns, numbers, fps).clip(0.0, 1.0).astype(np.float32)
+
+
+def shapes(
+    values: NDArray[np.float64], columns: NDArray[np.intp], numbers: Sequence[int], fps: float
+) -> NDArray[np.float64]:
+    """`curves` before they are clipped, (T, 52)."""
+    return _even(np.where(columns >= 0, values[:, columns], 0.0), arkit.NAMES, numbers, fps)
+
+
+def angles(
+    values: NDArray[np.float64], header: Sequence[str], numbers: Sequence[int], fps: float
+) -> NDArray[np.float32] | None:
+    """The nine head and eye angles on their frames, (T, 9); None if the file has none or all of them are 0.
+
+    Raises:
+        FormatError: a value is not finite or no angle.
+    """
+    if not all(name in header for name in arkit.ANGLES):
+        return None
+    rows = _even(values[:, [header.index(name) for name in arkit.ANGLES]], arkit.ANGLES, numbers, fps)
+    if rows.size and np.abs(rows).max() > MAX_ANGLE:
+        raise FormatError(f"an angle is {np.abs(rows).max():.4g}: expected radians, about -3.2 to 3.2; mend it")
+    return rows.astype(np.float32) if rows.any() else None
+
+
+def _even(
+    rows: NDArray[np.float64], names: Sequence[str], numbers: Sequence[int], fps: float
+) -> NDArray[np.float64]:
     if not np.isfinite(rows).all():
-        row, shape = np.argwhere(~np.isfinite(rows))[0]
+        row, column = np.argwhere(~np.isfinite(rows))[0]
         raise FormatError(
-            f"frame {row + 1} has {arkit.NAMES[shape]} = {rows[row, shape]}: expected a number from 0 to 1; mend it"
+            f"frame {row + 1} has {names[column]} = {rows[row, column]}: expected a finite number; mend it"
         )
-    rows = rows.clip(0.0, 1.0)
     known = np.asarray(numbers, dtype=np.int64)
-    if len(known) and known[-1] >= len(known):
-        gap = np.diff(known).max() / fps
-        if gap > MAX_GAP:
-            raise FormatError(f"the take has a hole of {gap:.0f} s: expected at most {MAX_GAP} s; split it in two")
-        every = np.arange(known[-1] + 1)
-        rows = np.stack([np.interp(every, known, curve) for curve in rows.T], axis=1)
-    return rows.astype(np.float32)
+    if not len(known) or known[-1] < len(known):
+        return rows
+    gap = np.diff(known).max() / fps
+    if gap > MAX_GAP:
+        raise FormatError(f"the take has a hole of {gap:.0f} s: expected at most {MAX_GAP} s; split it in two")
+    if known[-1] >= MOST_GAPS * len(known):
+        raise FormatError(f"{known[-1] + 1 - len(known)} of {known[-1] + 1} frames are missing: expected most of them")
+    every = np.arange(known[-1] + 1)
+    return np.stack([np.interp(every, known, curve) for curve in rows.T], axis=1)

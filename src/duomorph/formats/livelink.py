@@ -1,39 +1,43 @@
 """Live Link Face CSV, as Epic's iPhone app writes it and Unreal, MetaHuman and Blender add-ons read it.
 
-One promise: frame k has the time code of exactly start + k / fps, rounded once to a thousandth of 1/60 s; values
-carry ten decimals.
+One promise: frame k has the time code of exactly the first one + k / fps, rounded once to a thousandth of 1/60 s, and
+values carry ten decimals; what a phone wrote is written back as it was, uneven clock and dropped frames included.
 
     data = encode(clip)               # bytes: LF, no BOM
     clip = decode(data)
 
-63 columns: time code, count (61), the 52 shapes with JawRight before JawLeft and MouthRight before MouthLeft,
-nine angles in radians (we write 0 and do not keep what we read). The time code `HH:MM:SS:FF.sss` is wall clock and
-counts FF from 0 to 59 at any frame rate; reading makes the first row time 0, midnight and dropped frames included.
+63 columns: time code, count (61), the 52 shapes with JawRight before JawLeft and MouthRight before MouthLeft, nine
+signed angles in radians. The time code `HH:MM:SS:FF.sss` is wall clock and counts FF from 0 to 59 at any frame rate;
+reading makes the first row time 0 and keeps its wall clock in `timecode`. Rows that the phone dropped are bridged.
 """
 
 from __future__ import annotations
 
-import csv
 import io
 import math
 import re
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from duomorph.arkit import ANGLES
 from duomorph.clip import Clip
 from duomorph.errors import FormatError
-from duomorph.formats.columns import CSV_ORDER, curves, match
+from duomorph.formats import table
+from duomorph.formats.columns import CSV_ORDER, angles, match, shapes
 from duomorph.formats.rate import frames
 
 BASE: Final = 60  # time code frames a second
 PARTS: Final = 1000  # the smallest step of a time code, in parts of a base frame
-DAY: Final = 86_400 * BASE * PARTS
+SECOND: Final = BASE * PARTS  # ticks: thousandths of a base frame
+DAY: Final = 86_400 * SECOND
 COUNT: Final = len(CSV_ORDER) + len(ANGLES)  # 61
 HEADER: Final = ("Timecode", "BlendshapeCount", *(name[0].upper() + name[1:] for name in CSV_ORDER), *ANGLES)
-_TIMECODE: Final = re.compile(r"(\d{1,2}):(\d{1,2}):(\d{1,2})[:;](\d{1,2})(?:\.(\d{1,6}))?")
+LEAST, MOST = -1.0, 2.0  # calibrated captures exceed 0 and 1 by a little; what is further out is not kept
+_TIMECODE: Final = re.compile(r"(\d{1,2}):(\d{1,2}):(\d{1,2})[:;](\d{1,2})(?:\.(\d{1,6}))?", re.ASCII)
 
 
 def encode(clip: Clip) -> bytes:
@@ -43,9 +47,13 @@ def encode(clip: Clip) -> bytes:
     row = np.zeros(COUNT)
     out = io.BytesIO()
     out.write((",".join(HEADER) + "\n").encode("ascii"))
-    for k, weights in enumerate(clip.weights):
-        row[order] = weights
-        out.write(f"{timecode(clip.start + k / clip.fps)},{COUNT},{form % tuple(row.tolist())}\n".encode("ascii"))
+    for k, stamp in enumerate(_stamps(clip)):
+        if stamp is None:  # the device dropped it
+            continue
+        row[order] = clip.weights[k] if clip.beyond is None else clip.weights[k] + clip.beyond[k]
+        if clip.angles is not None:
+            row[-len(ANGLES) :] = clip.angles[k]
+        out.write(f"{stamp},{COUNT},{form % tuple(row.tolist())}\n".encode("ascii"))
     return out.getvalue()
 
 
@@ -55,46 +63,72 @@ def decode(data: bytes) -> Clip:
     Raises:
         FormatError: not such a file, or damaged.
     """
-    try:
-        text = data.decode("utf-8-sig")
-        rows = [row for row in csv.reader(io.StringIO(text, newline=""), strict=True) if row]
-    except (UnicodeDecodeError, csv.Error):
-        raise FormatError("this is no Live Link Face CSV: expected text in commas; export it again") from None
-    if not rows or rows[0][0].strip().lower() != "timecode":
+    header, rows = table.rows(data, "Live Link Face CSV")
+    if header[0].lower() != "timecode":
         raise FormatError("this is no Live Link Face CSV: expected a header that begins with Timecode; export it again")
-    header = [cell.strip() for cell in rows[0]]
     if len(header) < 2 or header[1].lower() != "blendshapecount":
         raise FormatError("the second column is not BlendshapeCount: expected Live Link Face's header; export it again")
     columns = match(header)
-    times, values = [], np.zeros((len(rows) - 1, len(header)))
-    for line, row in enumerate(rows[1:]):
-        if len(row) != len(header):
-            raise FormatError(f"row {line + 2} has {len(row)} cells: expected {len(header)}; the file is damaged")
-        times.append(_ticks(row[0], line + 2))
-        try:
-            values[line, 2:] = [float(cell) for cell in row[2:]]
-        except ValueError:
-            raise FormatError(f"row {line + 2} has a cell that is no number: expected 0.0 to 1.0; mend it") from None
-    for k in range(1, len(times)):
-        if times[k] < times[k - 1] - DAY // 2:  # past midnight
-            times[k:] = [time + DAY for time in times[k:]]
-    unit = Fraction(1, BASE * PARTS)
-    fps, numbers = frames([time * unit for time in times], unit)
-    return Clip(curves(values, columns, numbers, float(fps)), fps)
+    ticks = _rising([_ticks(row[0], line) for line, row in enumerate(rows, 2)])
+    values = table.numbers(rows, range(2, len(header)))
+    fps, numbers = frames([Fraction(tick, SECOND) for tick in ticks], Fraction(1, SECOND))
+    whole = shapes(values, columns - 2, numbers, float(fps)).clip(LEAST, MOST).astype(np.float32)
+    weights = whole.clip(0, 1)
+    return Clip(
+        weights,
+        fps,
+        angles=angles(values, header[2:], numbers, float(fps)),
+        captured=columns >= 0,
+        source="Live Link Face",
+        timecode=Fraction(ticks[0] % DAY, SECOND) if ticks else None,
+        stamps=_uneven(ticks, numbers, fps),
+        beyond=whole - weights if (whole != weights).any() else None,
+    )
 
 
 def timecode(time: Fraction) -> str:
     """`HH:MM:SS:FF.sss` of an instant in seconds, to the nearest thousandth of 1/60 s; a day is a circle."""
-    ticks = math.floor(time * BASE * PARTS + Fraction(1, 2)) % DAY
-    frame, part = divmod(ticks, PARTS)
+    return _written(math.floor(time * SECOND + Fraction(1, 2)))
+
+
+def _written(ticks: int) -> str:
+    frame, part = divmod(ticks % DAY, PARTS)
     second, frame = divmod(frame, BASE)
     return f"{second // 3600:02d}:{second // 60 % 60:02d}:{second % 60:02d}:{frame:02d}.{part:03d}"
+
+
+def _stamps(clip: Clip) -> Sequence[str | None]:
+    """The time code of every frame; None where the device dropped it."""
+    first = clip.start if clip.timecode is None else clip.timecode
+    if clip.stamps is None:
+        return [timecode(first + k / clip.fps) for k in range(len(clip))]
+    base = math.floor(first * SECOND + Fraction(1, 2))
+    return [None if math.isnan(time) else _written(base + round(time * SECOND)) for time in clip.stamps.tolist()]
+
+
+def _uneven(ticks: Sequence[int], numbers: Sequence[int], fps: Fraction) -> NDArray[np.float64] | None:
+    """Seconds from frame 0 to each frame by the device's clock, NaN for a frame without a row; None if it is even."""
+    even = [math.floor(k / fps * SECOND + Fraction(1, 2)) for k in range(len(ticks))]
+    if all(tick - ticks[0] == there for tick, there in zip(ticks, even, strict=True)):
+        return None
+    stamps = np.full(numbers[-1] + 1, np.nan)
+    stamps[numbers] = (np.array(ticks, dtype=np.float64) - ticks[0]) / SECOND
+    return stamps
+
+
+def _rising(ticks: Sequence[int]) -> list[int]:
+    """Wall clock to time that goes on past midnight."""
+    rising, days = [], 0
+    for k, tick in enumerate(ticks):
+        days += k > 0 and tick < ticks[k - 1] - DAY // 2
+        rising.append(tick + days * DAY)
+    return rising
 
 
 def _ticks(cell: str, row: int) -> int:
     found = _TIMECODE.fullmatch(cell.strip())
     if found is None:
-        raise FormatError(f"row {row} has the time code {cell!r}: expected HH:MM:SS:FF.sss; mend it")
+        raise FormatError(f"row {row} has the time code {cell[:40]!r}: expected HH:MM:SS:FF.sss; mend it")
     hour, minute, second, frame, part = found.groups(default="0")
     whole = (int(hour) * 3600 + int(minute) * 60 + int(second)) * BASE + int(frame)
     return whole * PARTS + round(Fraction(int(part), 10 ** len(part)) * PARTS)

@@ -14,7 +14,7 @@ from itertools import accumulate, pairwise
 from statistics import median
 from typing import Final
 
-from duomorph.clock import MAX_FPS, MIN_FPS, frame_rate
+from duomorph.clock import MAX_FPS, MIN_FPS, exact, frame_rate
 from duomorph.errors import FormatError
 
 ALONE: Final = Fraction(30)  # what the rate of a single frame is said to be
@@ -22,6 +22,8 @@ COMMON: Final = tuple(Fraction(rate) for rate in (30, 60, 24, 25, 50, 48, 100, 1
     Fraction(rate * 1000, 1001) for rate in (30, 60, 120, 48)
 )
 JITTER: Final = Fraction(1, 2000)  # relative; a phone's clock against its nominal rate
+DIGITS: Final = 9  # decimals of a stamp beyond which it counts as exact
+MAX_TIME: Final = 1e9  # s
 UNEVEN: Final = Fraction(1, 10)  # relative; the usual step against the mean one
 
 
@@ -53,6 +55,26 @@ def frames(times: Sequence[Fraction], quantum: Fraction) -> tuple[Fraction, list
     if abs(rate - mean) > JITTER * mean:
         rate = frame_rate(mean) if MIN_FPS <= mean <= MAX_FPS else _refuse(mean)
     return rate, numbers
+
+
+def timed(stamps: Sequence[str]) -> tuple[Fraction, list[int], Fraction]:
+    """Frames per second, frame number of each stamp and time of the first, of stamps written as decimal seconds.
+
+    Raises:
+        FormatError: a stamp is no number of seconds, or as `frames`.
+    """
+    times, digits = [], 0
+    for row, stamp in enumerate(stamps, 1):
+        try:
+            times.append(exact(stamp))
+        except (ValueError, ZeroDivisionError):
+            raise FormatError(f"frame {row} has the time {stamp[:40]!r}: expected seconds, as 0.033; mend it") from None
+        if abs(times[-1]) > MAX_TIME:
+            raise FormatError(f"frame {row} has the time {stamp[:40]!r}: expected at most 1e9 seconds; mend it")
+        plain = stamp.strip().lstrip("+-").replace(".", "", 1).isdigit()
+        digits = max(digits, len(stamp.strip().partition(".")[2]) if plain else DIGITS)
+    fps, numbers = frames(times, Fraction(1, 10 ** min(digits, DIGITS)))
+    return fps, numbers, times[0].limit_denominator(10**6) if times else Fraction(0)
 
 
 def _exact(spans: Sequence[tuple[int, Fraction]], quantum: Fraction, near: Fraction) -> Fraction | None:
