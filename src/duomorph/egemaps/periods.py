@@ -1,12 +1,14 @@
 """Jitter and shimmer: how much neighbouring glottal periods differ in length and in size.
 
-One promise: frame t uses the periods that end its 10 ms and never looks farther than its own 60 ms.
+One promise: frame t uses the periods around the end of its first 10 ms and never looks farther than its own 60 ms.
 
     periods = Periods()
     rows = periods.feed(audio, start, f0)       # (n, 2): local jitter, local shimmer in dB
 
-Where a voiced stretch begins, a pointer starts at the frame; each step compares one period from there with the next
-one, within 10 % of the length that F0 gives, and moves the pointer by the length found.
+Where a voiced stretch begins, a pointer starts at the frame. A period is the length L within 10 % of what F0 gives at
+which the L samples from the pointer on and the L after them correlate best; the pointer then moves by L. A frame takes
+one period and as many more as leave two of the longest within its first 10 ms. Where the pointer is already at the
+next frame or past it, the last period is measured again with the new F0.
 
 Source: GeMAPS (Eyben et al. 2016), section 3: waveform matching around the period that F0 gives; jitter the mean
 difference of neighbouring lengths over the mean length; shimmer the mean difference of neighbouring peak-to-peak
@@ -23,8 +25,15 @@ import numpy as np
 from duomorph.egemaps.frames import HOP, LONG, SAMPLE_RATE, Array
 
 _RANGE: Final = 0.1  # of the period, to either side
-_MARGIN: Final = 0.35  # of a period: how far before the frame the pointer rests
-_MATCH: Final = 0.5  # correlation under which two periods are not of one voice
+_MATCH: Final = 0.5  # correlation under which two stretches are not two periods of one voice
+_LATEST: Final = -2  # samples from a frame's begin: a pointer after that finds no new period in the frame
+_BACK: Final = 3 * HOP  # samples before a frame that its first period may need
+_FULL_SCALE: Final = 32768.0
+_SILENT: Final = 2.0**-4  # on every square, so that no energy is 0; exact in the sums
+_LONGEST: Final = 400  # samples, more than 1.1 periods of 55 Hz
+_SPREAD: Final = 80  # more than the longest length less the shortest
+_ROOT: Final[Array] = 1.0 / np.sqrt(np.maximum(np.arange(_LONGEST + 1.0), 1.0))  # of 1 / length
+_INSIDE: Final[list[Array]] = [np.tri(n + 1, n, -1) for n in range(_SPREAD)]  # row j: ones for the first j samples
 
 
 class Periods:
@@ -35,8 +44,12 @@ class Periods:
 
     def reset(self) -> None:
         """Back to the start of a sound."""
-        self._ahead = 0  # samples from the start of the next frame to the pointer
+        self._past = np.zeros(0)  # samples before the next frame
+        self._silence()
+
+    def _silence(self) -> None:
         self._voiced = False
+        self._ahead = self._begun = 0  # samples from the start of the next frame to the pointer; to the last period
         self._length = 0.0  # of the last matched period, samples; 0 = none in this voiced stretch
         self._jitter = self._shimmer = 0.0  # stand until there are new periods
 
@@ -45,102 +58,118 @@ class Periods:
 
         Args:
             audio: samples; frame 0 of this call begins at `start`, and two hops before it must be there too.
-            f0: (n,) Hz, 0 = unvoiced.
+            f0: (n,) Hz from 55 to 1000, 0 = unvoiced.
         Returns:
             (n, 2): jitter (a ratio), shimmer (dB); 0 where unvoiced or no two periods match.
         """
         out = np.zeros((len(f0), 2))
         if not f0.any():
-            self.reset()
+            self._silence()
             return out
-        # For the peaks: short lists are faster than short arrays.
-        values = audio[: start + len(f0) * HOP + LONG].tolist()
+        past, end = self._past, start + len(f0) * HOP
+        self._past = audio[end - _BACK : end].copy()
+        audio = audio[: end - HOP + LONG]
+        if self._voiced and min(self._ahead, self._begun) < -start:
+            audio, start = np.concatenate([past, audio[start:]]), len(past)
+        sound = _Sound(audio)
         for row, hz in enumerate(f0.tolist()):
             if hz > 0.0:
-                out[row] = self._frame(audio, values, start + row * HOP, SAMPLE_RATE / hz)
+                out[row] = self._frame(sound, start + row * HOP, SAMPLE_RATE / hz)
             else:
-                self.reset()
+                self._silence()
         return out
 
-    def _frame(self, audio: Array, values: list[float], begin: int, period: float) -> tuple[float, float]:
-        first = not self._voiced
-        if first:
-            self._voiced, self._ahead = True, 0
-        size = int(period)
+    def _frame(self, sound: _Sound, begin: int, period: float) -> tuple[float, float]:
+        place = begin + (self._ahead if self._ahead <= _LATEST else self._begun) if self._voiced else begin
+        self._voiced = True
+        low, high = int(period * (1.0 - _RANGE)), int(period * (1.0 + _RANGE))
+        last = begin + HOP + _LATEST - 2 * math.ceil(period * (1.0 + _RANGE))
         lengths = changes = amplitudes = differences = 0.0  # sums
         matched = compared = 0
-        place = begin + self._ahead
-        search = _Search(audio, place, begin + min(math.ceil(2.2 * period) + 4, LONG), period)
-        swing = -1.0  # peak to peak from `place` on, where it is known
-        while place + _MARGIN * period < begin or first:
-            first = False
-            length, match = search.next_period(place)
+        more = True
+        while more:
+            begun = place
+            length, match = sound.period(place, low, high) or (period, 0.0)
             step = round(length)
             if match >= _MATCH:
-                here = swing if swing >= 0.0 else _swing(values[place + 1 : place + size])
-                swing = _swing(values[place + step + 1 : place + step + size])
-                amplitudes += here + swing
-                differences += abs(here - swing)
+                here, after = sound.swings(place, step)
+                amplitudes += here + after
+                differences += abs(here - after)
                 lengths += length
                 matched += 1
                 if self._length:
                     changes += abs(length - self._length)
                     compared += 1
                 self._length = length
-            else:
-                swing = -1.0
             place += step
-        self._ahead = place - begin - HOP
+            more = place <= last
+        self._ahead, self._begun = place - begin - HOP, begun - begin - HOP
         if matched:
-            ratio = 2.0 * differences / max(amplitudes, 1e-12)
-            self._shimmer = 20.0 * math.log10(1.0 + min(ratio, 1.0))
+            self._shimmer = 20.0 * math.log10(1.0 + min(2.0 * differences / max(amplitudes, 1.0), 1.0))
         if compared:
-            self._jitter = (changes / compared) / (lengths / matched)
+            self._jitter = min((changes / compared) / (lengths / matched), 1.0)
         return self._jitter, self._shimmer
 
 
-def _swing(period: list[float]) -> float:
-    """Peak to peak of one period."""
-    return max(period) - min(period)
+class _Sound:
+    """Samples as 16-bit sound has them. Sums of such integers are exact, so any chunking gives the same bits."""
+
+    def __init__(self, audio: Array) -> None:
+        self._samples = samples = np.trunc(audio * _FULL_SCALE)
+        size, item = len(samples), samples.itemsize
+        # Row n: samples from n on.
+        self._from = np.ndarray((size - _SPREAD + 1, _SPREAD), np.float64, samples.data, strides=(item, item))
+        # Running sums of samples (real) and squares (imaginary) give the mean and the energy of every stretch.
+        both = np.empty(size, complex)
+        both.real = samples
+        both.imag = samples * samples + _SILENT
+        self._running = np.zeros(size + 1, complex)
+        np.add.accumulate(both, out=self._running[1:])
+
+    def period(self, place: int, low: int, high: int) -> tuple[float, float] | None:
+        """Length of the period at `place`, refined by a parabola, and the correlation coefficient there.
+
+        For every length from `low` to `high`: that many samples from `place` on, and as many after them.
+        """
+        samples, running, spread = self._samples, self._running, high - low
+        # Products of the first `low` samples, then of the 0 to `spread` samples that longer periods have more.
+        match = np.correlate(samples[place + low : place + low + high], samples[place : place + low])
+        more = self._from[place + 2 * low : place + low + high + 1, :spread] * _INSIDE[spread]
+        match += np.dot(more, samples[place + low : place + high])
+        middle = running[place + low : place + high + 1]
+        first = middle - running[place]
+        second = running[place + 2 * low : place + 2 * high + 1 : 2] - middle
+        root = _ROOT[low : high + 1]
+        a, b = first.real * root, second.real * root  # means, times root of length
+        match -= a * b
+        a *= a
+        b *= b
+        energies = (first.imag - a) * (second.imag - b)
+        match /= np.sqrt(energies, out=energies)
+        best = int(match.argmax())
+        if not 0 < best < spread:
+            best = _highest_peak(match.tolist())
+            if not best:
+                return None
+        left, peak, right = match[best - 1 : best + 2].tolist()
+        move = 0.5 * (left - right) / (left - 2.0 * peak + right)
+        return low + best + move, peak - 0.25 * (left - right) * move
+
+    def swings(self, place: int, length: int) -> tuple[float, float]:
+        """Peak to peak of two periods, without the first and last sample of each."""
+        two = self._samples[place + 1 : place + 2 * length - 1]
+        ends = [0, length - 2, length]
+        first, _, second = (np.maximum.reduceat(two, ends) - np.minimum.reduceat(two, ends)).tolist()
+        return first, second
 
 
-class _Search:
-    """The next period by its best match, from `start` on, for one period length."""
-
-    def __init__(self, audio: Array, start: int, stop: int, period: float) -> None:
-        self._audio, self._start, self._period = audio, start, period
-        self._size = size = round(period)
-        self._low, self._high = math.floor(period * (1.0 - _RANGE)), math.ceil(period * (1.0 + _RANGE))
-        # Running sums give the mean and the energy of every stretch of one period.
-        part = np.empty((2, stop - start))
-        part[0] = audio[start:stop]
-        np.multiply(part[0], part[0], out=part[1])
-        running = np.zeros((2, stop - start + 1))
-        np.add.accumulate(part, axis=1, out=running[:, 1:])
-        sums = running[:, size:] - running[:, :-size]
-        self._sum = sums[0]
-        energy = sums[1]
-        energy -= sums[0] * sums[0] / size
-        np.maximum(energy, 1e-12, out=energy)
-        self._weight = 1.0 / np.sqrt(energy, out=energy)
-
-    def next_period(self, place: int) -> tuple[float, float]:
-        """Length of the period at `place`, refined by a parabola, and the correlation coefficient there."""
-        size, low, high = self._size, self._low, self._high
-        i = place - self._start
-        match = np.correlate(self._audio[place + low : place + high + size], self._audio[place : place + size])
-        match -= self._sum[i + low : i + high + 1] * (self._sum.item(i) / size)
-        match *= self._weight[i + low : i + high + 1] * self._weight.item(i)
-        values = match.tolist()
-        best, peak = 0, -1.0
-        before = values[0]
-        for k in range(1, len(values) - 1):
-            value = values[k]
-            if before < value > peak and value >= values[k + 1]:
-                best, peak = k, value
-            before = value
-        if not best:
-            return self._period, 0.0
-        a, c = values[best - 1], values[best + 1]
-        bend = a - 2.0 * peak + c
-        return low + best + (0.5 * (a - c) / bend if bend < 0.0 else 0.0), peak
+def _highest_peak(values: list[float]) -> int:
+    """Index of the highest local maximum, 0 if there is none."""
+    best, peak = 0, -math.inf
+    before = values[0]
+    for k in range(1, len(values) - 1):
+        value = values[k]
+        if before < value > peak and value >= values[k + 1]:
+            best, peak = k, value
+        before = value
+    return best
