@@ -115,16 +115,18 @@ class _Sound:
     """Samples as 16-bit sound has them. Sums of such integers are exact, so any chunking gives the same bits."""
 
     def __init__(self, audio: Array) -> None:
-        self._samples = samples = np.trunc(audio * _FULL_SCALE)
+        samples = audio * _FULL_SCALE
+        self._samples = np.trunc(samples, out=samples)
         size, item = len(samples), samples.itemsize
         # Row n: samples from n on.
         self._from = np.ndarray((size - _SPREAD + 1, _SPREAD), np.float64, samples.data, strides=(item, item))
         # Running sums of samples (real) and squares (imaginary) give the mean and the energy of every stretch.
-        both = np.empty(size, complex)
-        both.real = samples
-        both.imag = samples * samples + _SILENT
-        self._running = np.zeros(size + 1, complex)
-        np.add.accumulate(both, out=self._running[1:])
+        both = np.zeros(size + 1, complex)
+        both.real[1:] = samples
+        squares = samples * samples
+        squares += _SILENT
+        both.imag[1:] = squares
+        self._running = both.cumsum()
 
     def period(self, place: int, low: int, high: int) -> tuple[float, float] | None:
         """Length of the period at `place`, refined by a parabola, and the correlation coefficient there.
@@ -135,7 +137,7 @@ class _Sound:
         # Products of the first `low` samples, then of the 0 to `spread` samples that longer periods have more.
         match = np.correlate(samples[place + low : place + low + high], samples[place : place + low])
         more = self._from[place + 2 * low : place + low + high + 1, :spread] * _INSIDE[spread]
-        match += np.dot(more, samples[place + low : place + high])
+        match += more.dot(samples[place + low : place + high])
         middle = running[place + low : place + high + 1]
         first = middle - running[place]
         second = running[place + 2 * low : place + 2 * high + 1 : 2] - middle
@@ -158,7 +160,7 @@ class _Sound:
     def swings(self, place: int, length: int) -> tuple[float, float]:
         """Peak to peak of two periods, without the first and last sample of each."""
         two = self._samples[place + 1 : place + 2 * length - 1]
-        ends = [0, length - 2, length]
+        ends = np.array([0, length - 2, length])
         first, _, second = (np.maximum.reduceat(two, ends) - np.minimum.reduceat(two, ends)).tolist()
         return first, second
 
