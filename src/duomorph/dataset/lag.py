@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from duomorph.clock import SAMPLE_RATE
+from duomorph.dataset.manifest import Entry
 
 Float64 = NDArray[np.float64]
 
@@ -142,18 +143,19 @@ def lag(traces: Sequence[Trace]) -> Lag | None:
 
 
 class Sessions:
-    """Collects clips, and tells each one's lag: its own where that is clear, else that of its session."""
+    """Collects clips, and tells each one's lag: that of its session where its clear clips agree, else its own."""
 
     def __init__(self) -> None:
-        self._own: dict[str, tuple[str, Lag]] = {}
-        self._pools: dict[str, Trace] = {}
+        self._own: dict[str, tuple[tuple[str, ...], Lag]] = {}
+        self._pools: dict[tuple[str, ...], Trace] = {}
 
-    def add(self, id: str, session: str, trace: Trace) -> None:
-        """A clip and the session it belongs to."""
+    def add(self, entry: Entry, trace: Trace) -> None:
+        """A clip and what it says."""
         own = lag([trace])
         if own is None:
             return
-        self._own[id] = session, own
+        session = entry.speaker, entry.session, entry.style
+        self._own[entry.id] = session, own
         known = self._pools.get(session, Trace(np.zeros(2 * REACH + 1), 0.0))
         total = known.free + trace.free
         mean = (known.correlation * known.free + trace.correlation * trace.free) / total
