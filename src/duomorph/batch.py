@@ -1,10 +1,11 @@
-"""Many sound files to as many curve files.
+"""Many files to as many curve files: sounds are animated, curves converted.
 
 One promise: everything that can be known to fail is said before work begins; after that one bad file does not
 stop the others.
 
     jobs = plan([Path("a.wav"), Path("b.flac")], "out/", format="livelink")
     report = animate(face, jobs, Options(fps=Fraction(30)), tell=print, progress=print)
+    report = convert(plan([Path("take.csv")], "take.npz"), Fraction(60), None, tell=print, progress=print)
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Report:
-    """What went wrong, each in the order of the jobs: sounds that gave no curves and left no file, and pictures that
+    """What went wrong, each in the order of the jobs: files that gave no curves and left no file, and pictures that
     could not be drawn beside curves that are there."""
 
     failed: tuple[DuomorphError, ...]
@@ -104,7 +105,7 @@ def plan(sources: Sequence[Path], out: str, format: str | None = None, plot: boo
 
 
 def _place(source: Path) -> Path:
-    """The real place of a sound file; its name where a link leads in a circle: reading it will say so."""
+    """The real place of a source; its name where a link leads in a circle: reading it will say so."""
     try:
         return source.resolve()
     except (OSError, ValueError, RuntimeError):
@@ -145,3 +146,32 @@ def animate(
             continue
         tell(f"{job.picture}")
     return Report(tuple(failed), tuple(undrawn))
+
+
+def convert(
+    jobs: Sequence[Job],
+    fps: Fraction | None,
+    format: str | None,
+    tell: Callable[[str], None],
+    progress: Callable[[str], None],
+) -> Report:
+    """Read every job's curves and write them in its format; one that fails does not stop the others.
+
+    Args:
+        fps: bring them to that frame rate; None leaves it as it is.
+        format: of the sources, a key of `formats.FORMATS`; None for what suffix and header say.
+        tell: hears of each file written.
+        progress: hears of each file begun.
+    """
+    failed: list[DuomorphError] = []
+    for number, job in enumerate(jobs, 1):
+        progress(f"{number}/{len(jobs)} {job.source.name}")
+        try:
+            clip = formats.read(job.source, format)
+            clip = clip if fps is None else clip.resampled(fps)
+            clip.save(job.target, job.format)
+        except DuomorphError as problem:
+            failed.append(problem)
+            continue
+        tell(f"{job.target}  {len(clip)} frames at {float(clip.fps):.6g} fps")
+    return Report(tuple(failed), ())

@@ -68,3 +68,12 @@ class Clip:
             FormatError: unknown format, a clip that is none, or the file cannot be written.
         """
         import_module("duomorph.formats").write(self, path, format)  # a floor above: fetched by name when it is called
+
+    def resampled(self, fps: int | float | str | Fraction) -> Clip:
+        """The same take at another frame rate, without aliasing or overshoot; see `duomorph.retime`.
+
+        Raises:
+            SettingError: not a number from 24 to 120.
+        """
+        clip: Clip = import_module("duomorph.retime").resampled(self, fps)
+        return clip
