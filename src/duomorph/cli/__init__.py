@@ -4,6 +4,7 @@ One promise: a failure is one sentence on stderr and exit code 1, whatever the u
 
     duomorph animate speech.wav -o speech.csv
     duomorph animate a.wav b.flac -o out/ --fps 60 --plot
+    duomorph convert take.csv -o take.json --fps 60
     duomorph info --json
 
 Nothing heavy is imported before a verb is known. To add a verb: one `add_<verb>` with its arguments, one `_<verb>`
@@ -19,9 +20,12 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
 
 from duomorph.errors import DuomorphError, MissingExtra, SettingError
+
+if TYPE_CHECKING:
+    from duomorph import batch
 
 FORMATS: Final = ("livelink", "nim", "plain", "a2f", "beat", "jsonl", "npz")  # of curve files
 
@@ -62,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="store_true", help="print the version and stop")
     parser.set_defaults(run=_version)
     verbs = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for add in (add_animate, add_info, add_egemaps, add_evaluate, add_bench, add_train, add_export):
+    for add in (add_animate, add_convert, add_info, add_egemaps, add_evaluate, add_bench, add_train, add_export):
         add(verbs)
     return parser
 
@@ -104,12 +108,29 @@ def _animate(arguments: argparse.Namespace) -> int:
     progress = _Progress()
     report = batch.animate(face, jobs, options, progress.tell, progress.show)
     progress.clear()
-    for problem in (*report.failed, *report.undrawn):
-        _fail(problem)
-    for things, problems in (("files", report.failed), ("pictures", report.undrawn)):
-        if problems and len(jobs) > 1:
-            print(f"duomorph: {len(problems)} of {len(jobs)} {things} failed", file=sys.stderr)
-    return 1 if report.failed or report.undrawn else 0
+    return _told(report, len(jobs))
+
+
+def add_convert(verbs: Verbs) -> None:
+    """Curve files to curve files."""
+    verb = verbs.add_parser("convert", help="curve files to another format or frame rate", allow_abbrev=False)
+    verb.add_argument("inputs", metavar="IN", nargs="+", type=Path, help="curve file: csv, json, jsonl, npz")
+    verb.add_argument("-o", "--output", metavar="OUT", required=True, help="file (.csv, .json, .jsonl, .npz) or folder")
+    verb.add_argument("--from", dest="source", choices=FORMATS, metavar="NAME", help="format of IN, if not recognised")
+    _add_format(verb)
+    verb.add_argument("--fps", help="bring it to so many frames a second, 24 to 120; 29.97 too (default: as it is)")
+    verb.set_defaults(run=_convert)
+
+
+def _convert(arguments: argparse.Namespace) -> int:
+    from duomorph import batch, clock
+
+    fps = arguments.fps and clock.frame_rate(arguments.fps)
+    jobs = batch.plan(arguments.inputs, arguments.output, arguments.format)
+    progress = _Progress()
+    report = batch.convert(jobs, fps, arguments.source, progress.tell, progress.show)
+    progress.clear()
+    return _told(report, len(jobs))
 
 
 def add_info(verbs: Verbs) -> None:
@@ -269,6 +290,16 @@ def _save_json(arguments: argparse.Namespace, result: dict[str, Any]) -> int:
 def _need(module: str, extra: str) -> None:
     if importlib.util.find_spec(module) is None:
         raise MissingExtra(f"this command needs {module}: install it with  pip install 'duomorph[{extra}]'")
+
+
+def _told(report: batch.Report, jobs: int) -> int:
+    """The exit code, after every failure has been said."""
+    for problem in (*report.failed, *report.undrawn):
+        _fail(problem)
+    for things, problems in (("files", report.failed), ("pictures", report.undrawn)):
+        if problems and jobs > 1:
+            print(f"duomorph: {len(problems)} of {jobs} {things} failed", file=sys.stderr)
+    return 1 if report.failed or report.undrawn else 0
 
 
 class _Progress:
