@@ -141,13 +141,9 @@ def test_a_style_is_checked_once_before_work(
     assert not face.calls
 
 
-def test_settings_add_up() -> None:
-    from duomorph.cli import _parser
-
-    command = ["train", "-o", "run", "--set", "a=1", "b=2", "--set", "c=3"]
-    for _ in range(2):  # the default is not shared
-        assert _parser().parse_args(command).set == ["a=1", "b=2", "c=3"]
-    assert _parser().parse_args(["train", "-o", "run"]).set == []
+def test_only_settings_may_be_left_over(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "unrecognized arguments: --loud" in refused(capsys, "info", "--loud")
+    assert "expected --SECTION.NAME VALUE" in refused(capsys, "train", "-o", "run", "epochs")
 
 
 def test_same_stems_are_refused_before_work(

@@ -24,8 +24,6 @@ WIDER = {
     "loudness_sma3_meanRisingSlope": 0.2,
     "loudness_sma3_stddevRisingSlope": 0.1,
     "loudness_sma3_percentile50.0": 0.1,
-    "jitterLocal_sma3nz_amean": 0.4,
-    "jitterLocal_sma3nz_stddevNorm": 0.4,
     "HNRdBACF_sma3nz_amean": 0.3,
     "HNRdBACF_sma3nz_stddevNorm": 1.8,
     "mfcc2_sma3_amean": 1.5,
@@ -53,7 +51,7 @@ def test_descriptors_are_openSMILEs(index: int) -> None:
     for name, column in LLD_INDEX.items():
         rows = voiced if column >= F0 else slice(None)
         r = np.corrcoef(ours[rows, column], theirs[rows, column])[0, 1]
-        least = 0.5 if name.startswith("jitter") else 0.65 if name.startswith("HNR") else 0.9
+        least = 0.65 if name.startswith("HNR") else 0.9
         assert r > least, f"{name}: r {r:.3f}"
 
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -13,18 +17,28 @@ torch = pytest.importorskip("torch")
 
 import duomorph as dm  # noqa: E402
 from duomorph import arkit, corpus  # noqa: E402
-from duomorph.errors import CorpusError, ModelError, SettingError  # noqa: E402
+from duomorph.errors import CorpusError, DuomorphError, ModelError, SettingError  # noqa: E402
 from duomorph.evaluate import evaluate  # noqa: E402
 from duomorph.model.config import ModelConfig  # noqa: E402
-from duomorph.train import losses, settings  # noqa: E402
-from duomorph.train.loop import TrainConfig, train  # noqa: E402
+from duomorph.train import config, losses, windows  # noqa: E402
+from duomorph.train.config import AugmentConfig, LossConfig, Settings, TrainConfig  # noqa: E402
+from duomorph.train.loop import Trainer, train  # noqa: E402
 from duomorph.train.publish import publish  # noqa: E402
 
 SMALL = ModelConfig(d=16, front=24, band_channels=2, emotion=16, dropout=0.0)
-QUICK = TrainConfig(
-    corpora=("grid_s1",), epochs=16, rounds=1, batch=4, micro=4, crop_ticks=120, rate=1e-2, warm_up_steps=5,
-    average=0.9, bf16=False, compile=False, dense_epochs=1,
+QUICK = Settings(
+    data=("grid_s1",),
+    train=TrainConfig(
+        epochs=16, window_frames=60, alone=0.3, rate=1e-2, warm_up_steps=5, average=0.9, precision="fp32",
+        compile=False, validate_every=8,
+    ),
+    model=SMALL,
+    augment=AugmentConfig(rounds=1),
 )  # fmt: skip
+
+
+def with_train(**changes: object) -> Settings:
+    return config.changed(QUICK, {"train": changes})
 
 
 @pytest.fixture(scope="module")
@@ -59,10 +73,11 @@ def run(toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_toy_corpus_becomes_a_face(run: Path) -> None:
-    checkpoint = train(QUICK, SMALL, run)
+    checkpoint = train(QUICK, run)
     lines = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
-    assert [line["epoch"] for line in lines] == list(range(1, QUICK.epochs + 1))
+    assert [line["epoch"] for line in lines] == list(range(1, QUICK.train.epochs + 1))
     assert lines[-1]["total"] < lines[0]["total"]
+    assert list((run / "tensorboard").glob("events*"))
     publish(checkpoint, run / "duomorph.onnx")
     face = dm.load(run / "duomorph.onnx")
     report = evaluate(face, "grid_s1", 60)
@@ -73,31 +88,63 @@ def test_a_toy_corpus_becomes_a_face(run: Path) -> None:
     assert face.info().provenance.sources[0].name == "grid_s1"
 
 
-def test_a_resumed_run_is_the_uninterrupted_one(run: Path) -> None:
-    one = TrainConfig(**vars(QUICK) | {"epochs": 2})
-    whole = torch.load(train(one, SMALL, run), weights_only=True)
-    again = run.with_name("again")
-    stop = RuntimeError("pulled the plug")
+COMMAND = [
+    sys.executable, "-m", "duomorph", "train", "--data", "grid_s1", "--train.epochs", "3",
+    "--train.window_frames", "60", "--train.compile", "false", "--train.precision", "fp32", "--augment.rounds", "1",
+    "--train.warm_up_steps", "5", "--train.validate_every", "9", "--model.d", "16", "--model.front", "24",
+    "--model.band_channels", "2", "--model.emotion", "16", "--model.dropout", "0.0", "-o",
+]  # fmt: skip
 
-    from duomorph.train import loop
 
-    real, calls = loop.Trainer.train_epoch, []
+def lines_of(run: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
 
-    def interrupted(trainer: loop.Trainer) -> dict[str, float]:
-        calls.append(1)
-        if len(calls) == 2:
-            raise stop
-        return real(trainer)
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop.Trainer, "train_epoch", interrupted)
-        with pytest.raises(RuntimeError, match="plug"):
-            train(one, SMALL, again)
-    resumed = torch.load(train(one, SMALL, again, resume=True), weights_only=True)
-    for name, tensor in whole["average"].items():
-        torch.testing.assert_close(resumed["average"][name], tensor, atol=1e-6, rtol=0)
+def test_a_killed_run_goes_on_as_if_nothing_had_been(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    subprocess.run([*COMMAND, str(run)], check=True, capture_output=True)
+    killed = run.with_name("killed")
+    process = subprocess.Popen([*COMMAND, str(killed)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not (killed / "checkpoint.pt").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.kill()
+    assert process.wait() == -9
+    assert len(lines_of(killed)) < 3
+    subprocess.run([*COMMAND, str(killed), "--resume"], check=True, capture_output=True)
+    for whole, mended in zip(lines_of(run), lines_of(killed), strict=True):
+        assert mended == pytest.approx(whole, abs=1e-6)
+    one, other = (torch.load(folder / "checkpoint.pt", weights_only=True)["average"] for folder in (run, killed))
+    for name, tensor in one.items():
+        torch.testing.assert_close(other[name], tensor, atol=1e-6, rtol=0)
     with pytest.raises(CorpusError, match="other settings"):
-        train(QUICK, SMALL, again, resume=True)
+        train(QUICK, killed, resume=True)
+
+
+def test_asked_to_stop_a_run_saves(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    many = [*COMMAND[:-1], "--train.epochs", "500", "-o", str(run)]
+    process = subprocess.Popen(many, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not (run / "checkpoint.pt").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert "--resume" in said
+    stored = torch.load(run / "checkpoint.pt", weights_only=True)
+    assert stored["step"] > 0
+    assert f"step {stored['step']} " in said
+
+
+def test_two_processes_learn_what_one_learns(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    subprocess.run([*COMMAND, str(run)], check=True, capture_output=True)
+    pair = run.with_name("pair")
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    subprocess.run([*launcher, *COMMAND[1:], str(pair)], check=True, capture_output=True)
+    for one, two in zip(lines_of(run), lines_of(pair), strict=True):
+        assert two == pytest.approx(one, rel=1e-4)
 
 
 def test_losses_weigh_only_what_was_captured() -> None:
@@ -108,16 +155,30 @@ def test_losses_weigh_only_what_was_captured() -> None:
     wrong = truth.clone()
     wrong[..., arkit.INDEX["tongueOut"]] += 9
     wrong[:, :3] += 9
+    counts = losses.count(mask)
     alpha = torch.full((52,), 0.5)
-    total, parts = losses.losses(wrong, truth, mask, alpha, 0.5, losses.LossWeights())
+    total, parts = losses.losses(wrong, truth, mask, counts, alpha, 0.5, LossConfig())
     assert total == 0
-    assert set(parts) == {"mse", "l1", "perceptual", "temporal", "smoothing"}
+    assert parts.shape == (len(losses.PARTS),)
     shifted = truth + 0.1
-    assert losses.l1(shifted, truth, mask) == pytest.approx(0.1, abs=1e-6)
-    assert losses.mse(shifted, truth, mask) == pytest.approx(0.01, abs=1e-6)
-    assert losses.perceptual(shifted, truth, mask) == pytest.approx(0.1, abs=1e-6)
-    assert losses.temporal(shifted, truth, mask) == pytest.approx(0, abs=1e-6)
+    assert losses.l1(shifted, truth, mask, counts) == pytest.approx(0.1, abs=1e-6)
+    assert losses.mse(shifted, truth, mask, counts) == pytest.approx(0.01, abs=1e-6)
+    assert losses.perceptual(shifted, truth, mask, counts) == pytest.approx(0.1, abs=1e-6)
+    assert losses.temporal(shifted, truth, mask, counts) == pytest.approx(0, abs=1e-6)
     assert losses.smoothing(alpha, 0.25) == pytest.approx(0.0625)
+
+
+def test_the_parts_of_a_batch_add_up() -> None:
+    torch.manual_seed(0)
+    predicted, truth = torch.rand(4, 9, 52), torch.rand(4, 9, 52)
+    mask = (torch.rand(4, 9, 1) < 0.7).float() * (torch.rand(4, 1, 52) < 0.8).float()
+    counts, alpha = losses.count(mask), torch.full((52,), 0.4)
+    whole, _ = losses.losses(predicted, truth, mask, counts, alpha, 0.5, LossConfig())
+    parts = [
+        losses.losses(predicted[rows], truth[rows], mask[rows], counts, alpha, 0.5, LossConfig())[0]
+        for rows in (slice(0, 1), slice(1, 4))
+    ]
+    assert sum(parts) == pytest.approx(float(whole), rel=1e-6)
 
 
 def test_perceptual_loss_gives_each_group_the_same_say() -> None:
@@ -125,16 +186,58 @@ def test_perceptual_loss_gives_each_group_the_same_say() -> None:
     mouth, brows = truth.clone(), truth.clone()
     mouth[..., torch.as_tensor(arkit.MOUTH)] = 0.2
     brows[..., torch.as_tensor(arkit.EXPRESSION)] = 0.2
-    assert losses.perceptual(mouth, truth, mask) == pytest.approx(0.1)
-    assert losses.perceptual(brows, truth, mask) == pytest.approx(0.1)
+    counts = losses.count(mask)
+    assert losses.perceptual(mouth, truth, mask, counts) == pytest.approx(0.1)
+    assert losses.perceptual(brows, truth, mask, counts) == pytest.approx(0.1)
 
 
-def test_settings_are_checked() -> None:
-    config, model = settings.parse(["train.epochs=7", "train.weights.mse=3", "model.front_late=[1,2]", "train.rate=1"])
-    assert (config.epochs, config.weights.mse, model.front_late, config.rate) == (7, 3.0, (1, 2), 1.0)
-    for bad in ("epochs=7", "train.speed=7", "train.epochs=many", "train.epochs=1.5", "model.front", "train.weights=3"):
-        with pytest.raises(SettingError, match=r"setting|set"):
-            settings.parse([bad])
+def test_the_stride_falls_from_32_to_1() -> None:
+    strides = [windows.stride_at(progress, TrainConfig()) for progress in np.linspace(0, 1, 101)]
+    assert strides[0] == 32
+    assert strides == sorted(strides, reverse=True)
+    assert list(dict.fromkeys(strides)) == [32, 16, 8, 4, 2, 1]
+    assert strides[50] == 1
+
+
+@pytest.mark.usefixtures("run")
+def test_windows_are_drawn_dense_sparse_and_alone(run: Path) -> None:
+    settings = config.changed(QUICK, {"train": {"stride_start": 32, "dense": 0.2}})
+    trainer = Trainer(settings, run, run / "cache")
+    kinds = {"dense": 0, "sparse": 0, "alone": 0}
+    for step in range(300):
+        drawn, every = trainer.draw(step, 0.0)
+        begins = [window.begin for window in drawn]
+        if every == 1:
+            kinds["dense"] += 1
+            assert np.diff(begins).tolist() == [windows.FRAME_TICKS] * 3  # neighbours, one frame apart
+            assert len({id(window.session) for window in drawn}) == 1
+        elif len(drawn) > 4:
+            kinds["alone"] += 1
+            assert set(begins) == {0}
+        else:
+            kinds["sparse"] += 1
+            assert not any(begin % (32 * windows.FRAME_TICKS) for begin in begins)
+    assert kinds["dense"] == pytest.approx(60, abs=20)
+    assert kinds["alone"] == pytest.approx(72, abs=25)
+    assert [w.begin for w in trainer.draw(7, 0.5)[0]] == [w.begin for w in trainer.draw(7, 0.5)[0]]
+
+
+def test_settings_are_checked(tmp_path: Path) -> None:
+    file = tmp_path / "c.toml"
+    file.write_text('data = ["grid_s1"]\n[train]\nepochs = 7\n[loss]\nmse = 3\n')
+    settings = config.read(file, ["--model.front_late", "[1,2]", "--train.rate=1", "--loss.l1", "0.5"])
+    assert (settings.train.epochs, settings.loss.mse, settings.model.front_late) == (7, 3.0, (1, 2))
+    assert (settings.train.rate, settings.loss.l1, settings.data) == (1.0, 0.5, ("grid_s1",))
+    for bad in (
+        ["epochs", "7"], ["--train.speed", "7"], ["--train.epochs", "many"], ["--train.epochs", "1.5"],
+        ["--model.front"], ["--loss", "3"], ["--train.precision", "int3"], ["--train.stride", "64"], ["--model.d", "7"],
+    ):  # fmt: skip
+        with pytest.raises(DuomorphError, match="expected"):
+            config.read(None, bad)
+    for text in ("[train", "[trian]\nepochs = 3", "[train]\nepochs = []"):
+        file.write_text(text)
+        with pytest.raises(SettingError, match="expected"):
+            config.read(file, [])
 
 
 def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
@@ -166,9 +269,9 @@ def test_a_run_is_not_overwritten(run: Path) -> None:
     run.mkdir(parents=True)
     (run / "checkpoint.pt").write_bytes(b"hours of work")
     with pytest.raises(CorpusError, match="holds a run already"):
-        train(QUICK, SMALL, run)
+        train(QUICK, run)
     with pytest.raises(ModelError, match="cannot read checkpoint"):
-        train(QUICK, SMALL, run, resume=True)
+        train(QUICK, run, resume=True)
 
 
 @pytest.mark.corpus

@@ -46,7 +46,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         with contextlib.suppress(AttributeError):  # replaced by something simpler
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # file names need not be text
     try:
-        arguments = _parser().parse_args(argv)
+        arguments, rest = _parser().parse_known_args(argv)
+        if rest and not getattr(arguments, "more", False):
+            raise SettingError(f"unrecognized arguments: {' '.join(rest)}; see duomorph --help")
+        arguments.rest = rest
         run: Callable[[argparse.Namespace], int] = arguments.run
         code = run(arguments)
         sys.stdout.flush()
@@ -215,21 +218,25 @@ def _bench(arguments: argparse.Namespace) -> int:
 
 def add_train(verbs: Verbs) -> None:
     """Learn weights."""
-    verb = verbs.add_parser("train", help="train a model (needs duomorph[train])", allow_abbrev=False)
+    more = "settings: --train.epochs 30 --model.d 64 --loss.mse 1 --augment.rounds 2 ... (see docs/training.md)"
+    verb = verbs.add_parser("train", help="train a model (needs duomorph[train])", epilog=more, allow_abbrev=False)
+    data = "data sets (folders with a manifest) or corpora by name (default grid_s1 facegood)"
+    verb.add_argument("--data", metavar="DATASET", nargs="+", help=data)
     verb.add_argument("-o", "--output", metavar="FOLDER", type=Path, required=True, help="run folder: checkpoint, log")
-    settings = "as in train.epochs=30 model.d=48"
-    verb.add_argument("--set", metavar="NAME=VALUE", nargs="+", action="extend", default=[], help=settings)
+    verb.add_argument("--config", metavar="FILE", type=Path, help="settings in TOML")
     verb.add_argument("--resume", action="store_true", help="go on from the folder's last checkpoint")
-    verb.set_defaults(run=_train)
+    verb.set_defaults(run=_train, more=True)
 
 
 def _train(arguments: argparse.Namespace) -> int:
     _need("torch", "train")
+    from duomorph.train import config
     from duomorph.train.loop import train
-    from duomorph.train.settings import parse
 
-    config, model = parse(arguments.set)
-    print(train(config, model, arguments.output, arguments.resume))
+    settings = config.read(arguments.config, arguments.rest)
+    if arguments.data:
+        settings = config.changed(settings, {"data": arguments.data})
+    print(train(settings, arguments.output, arguments.resume))
     return 0
 
 

@@ -37,6 +37,7 @@ class Take:
         weights: (T, 52) float32; shapes outside `captured` are zero.
         captured: (52,) bool, the shapes that the capture measured.
         fps: of the capture.
+        start: time of its first frame in the sound, in seconds.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Take:
     weights: Float32
     captured: NDArray[np.bool_]
     fps: Fraction
+    start: Fraction = Fraction(0)
 
     @cached_property
     def audio(self) -> Float32:
@@ -55,15 +57,20 @@ class Take:
     @property
     def end_s(self) -> float:
         """Time of the last captured frame."""
-        return float((len(self.weights) - 1) / self.fps)
+        return float(self.start + (len(self.weights) - 1) / self.fps)
 
     def curves_at(self, times: NDArray[np.float64]) -> Float32:
         """Captured curves at `times` in seconds, interpolated linearly: (n,) -> (n, 52)."""
-        position = np.clip(times * float(self.fps), 0, len(self.weights) - 1)
-        left = np.minimum(position.astype(np.intp), len(self.weights) - 2)
+        position = np.clip((times - float(self.start)) * float(self.fps), 0, len(self.weights) - 1)
+        left = np.clip(position.astype(np.intp), 0, max(0, len(self.weights) - 2))
         share = (position - left).astype(np.float32)[:, None]
-        curves: Float32 = self.weights[left] * (1 - share) + self.weights[left + 1] * share
+        right = np.minimum(left + 1, len(self.weights) - 1)
+        curves: Float32 = self.weights[left] * (1 - share) + self.weights[right] * share
         return curves
+
+    def known_at(self, times: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Which of `times` lie between the first and the last captured frame: (n,) -> (n,)."""
+        return (times >= float(self.start)) & (times <= self.end_s)
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from duomorph.egemaps.frames import HOP, LONG, SAMPLE_RATE, Array
 _RANGE: Final = 0.1  # of the period, to either side
 _MATCH: Final = 0.5  # correlation under which two stretches are not two periods of one voice
 _LATEST: Final = -2  # samples from a frame's begin: a pointer after that finds no new period in the frame
-_BACK: Final = 3 * HOP  # samples before a frame that its first period may need
+PAST: Final = 3 * HOP  # samples before a frame that its first period may need
 _FULL_SCALE: Final = 32768.0
 _SILENT: Final = 2.0**-4  # on every square, so that no energy is 0; exact in the sums
 _LONGEST: Final = 400  # samples, more than 1.1 periods of 55 Hz
@@ -43,11 +43,7 @@ class Periods:
         self.reset()
 
     def reset(self) -> None:
-        """Back to the start of a sound."""
-        self._past = np.zeros(0)  # samples before the next frame
-        self._silence()
-
-    def _silence(self) -> None:
+        """Back to the start of a sound, or of a voiced stretch."""
         self._voiced = False
         self._ahead = self._begun = 0  # samples from the start of the next frame to the pointer; to the last period
         self._length = 0.0  # of the last matched period, samples; 0 = none in this voiced stretch
@@ -57,26 +53,21 @@ class Periods:
         """Decided frames.
 
         Args:
-            audio: samples; frame 0 of this call begins at `start`, and two hops before it must be there too.
+            audio: samples; frame 0 of this call begins at `start`, and `PAST` samples before it must be there too.
             f0: (n,) Hz from 55 to 1000, 0 = unvoiced.
         Returns:
             (n, 2): jitter (a ratio), shimmer (dB); 0 where unvoiced or no two periods match.
         """
         out = np.zeros((len(f0), 2))
         if not f0.any():
-            self._silence()
+            self.reset()
             return out
-        past, end = self._past, start + len(f0) * HOP
-        self._past = audio[end - _BACK : end].copy()
-        audio = audio[: end - HOP + LONG]
-        if self._voiced and min(self._ahead, self._begun) < -start:
-            audio, start = np.concatenate([past, audio[start:]]), len(past)
-        sound = _Sound(audio)
+        sound = _Sound(audio[: start + (len(f0) - 1) * HOP + LONG])
         for row, hz in enumerate(f0.tolist()):
             if hz > 0.0:
                 out[row] = self._frame(sound, start + row * HOP, SAMPLE_RATE / hz)
             else:
-                self._silence()
+                self.reset()
         return out
 
     def _frame(self, sound: _Sound, begin: int, period: float) -> tuple[float, float]:

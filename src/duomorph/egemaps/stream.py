@@ -40,7 +40,7 @@ from duomorph.egemaps.frames import (
 )
 from duomorph.egemaps.functionals import COUNT, functionals
 from duomorph.egemaps.names import LLD_NAMES
-from duomorph.egemaps.periods import Periods
+from duomorph.egemaps.periods import PAST, Periods
 from duomorph.egemaps.pitch import candidates
 from duomorph.egemaps.spectral import spectral
 from duomorph.egemaps.track import LAG, PitchPath
@@ -50,7 +50,6 @@ from duomorph.errors import AudioError
 Float32 = NDArray[np.float32]
 
 _BLOCK: Final = 100  # frames at once: bounds the memory of a call
-_PAST: Final = 2 * HOP  # samples kept before a frame: its first glottal period may begin there
 _QUIET: Final = 0.001**2 * LONG * LONG_FFT  # RMS 0.001 of the weighted 60 ms frame: under it nothing is voiced
 _FORMANTS: Final = [16, 19, 22]  # columns of the raw row
 _BANDWIDTHS: Final = [17, 20, 23]
@@ -89,7 +88,7 @@ class RawStream:
         """Back to the start of a sound."""
         self._path.reset()
         self._periods.reset()
-        self._audio = np.zeros(_PAST)  # from `_PAST` samples before the first frame whose pitch is not decided
+        self._audio = np.zeros(PAST)  # from `PAST` samples before the first frame whose pitch is not decided
         self._seen = 0  # frames of `_audio` already analysed
         self._magnitude: Array | None = None  # of the last short frame, for the flux
         self._rows = np.zeros((0, c.RAW))  # analysed, pitch not decided
@@ -102,21 +101,21 @@ class RawStream:
         step = _BLOCK * HOP
         for start in range(0, max(len(samples), 1), step):
             self._audio = np.concatenate([self._audio, samples[start : start + step]])
-            ready = (len(self._audio) - _PAST - LONG) // HOP + 1 - self._seen
+            ready = (len(self._audio) - PAST - LONG) // HOP + 1 - self._seen
             if ready >= GROUP:
                 out.append(self._analyse(ready // GROUP * GROUP))
         return np.concatenate(out) if out else np.zeros((0, c.RAW))
 
     def finish(self) -> Array:
         """The rest of the rows."""
-        ready = max((len(self._audio) - _PAST - LONG) // HOP + 1 - self._seen, 0)
+        ready = max((len(self._audio) - PAST - LONG) // HOP + 1 - self._seen, 0)
         out = [self._analyse(ready), self._decided(self._path.finish())]
         return np.concatenate(out)
 
     def _analyse(self, count: int) -> Array:
         if count <= 0:
             return np.zeros((0, c.RAW))
-        audio = self._audio[_PAST + self._seen * HOP :]
+        audio = self._audio[PAST + self._seen * HOP :]
         self._seen += count
         short = cut(audio, SHORT, count)
         rows = np.zeros((count, c.RAW))
@@ -141,9 +140,9 @@ class RawStream:
         rows[:, 10] = np.where(voiced, 12.0 * np.log2(np.where(voiced, f0, _REFERENCE) / _REFERENCE), 0.0)
         asked = np.flatnonzero(voiced | self._formants_unvoiced)
         if len(asked):
-            short = cut(self._audio[_PAST:], SHORT, count)[asked] * SHORT_WINDOW
+            short = cut(self._audio[PAST:], SHORT, count)[asked] * SHORT_WINDOW
             rows[asked[:, None], _FORMANTS], rows[asked[:, None], _BANDWIDTHS] = formants(short)
-        rows[:, 11:13] = self._periods.feed(self._audio, _PAST, f0)
+        rows[:, 11:13] = self._periods.feed(self._audio, PAST, f0)
         voice = harmonics(self._magnitude60[:count], f0, rows[:, _FORMANTS])
         rows[:, 13:16] = voice[:, :3]
         rows[:, [18, 21, 24]] = voice[:, 3:]

@@ -58,13 +58,13 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         if self.d % self.heads:
-            raise ModelError(f"width d = {self.d} does not divide into {self.heads} heads; choose a multiple")
+            raise ModelError(f"got width d = {self.d} for {self.heads} heads: expected a multiple of them; change it")
         if self.bands != MelConfig.bands:
             raise ModelError(f"{self.bands} mel bands do not fit the features: expected {MelConfig.bands}")
         if self.history not in ("boxes", "taps"):
             raise ModelError(f"history {self.history!r} is unknown: expected 'boxes' or 'taps'")
         if self.context_ticks & (self.context_ticks - 1):
-            raise ModelError(f"context of {self.context_ticks} ticks is no power of two; choose 128 or 256 frames")
+            raise ModelError(f"got a context of {self.context_frames} frames: expected a power of two, as 128 or 256; change it")
 
     @property
     def context_ticks(self) -> int:

@@ -1,10 +1,12 @@
-"""The training loop: crops in, a network out, checkpoints on the way.
+"""The training loop: windows in, a network out, checkpoints on the way; on a CPU, a GPU, or many of either.
 
-One promise: a run that is stopped and resumed draws the crops that an uninterrupted one would have drawn.
+One promise: a run that is stopped, or killed, and resumed makes the steps that an uninterrupted one would have made.
 
-    train(TrainConfig(), ModelConfig(), Path("runs/first"))
+    train(Settings(), Path("runs/first"))                       # or: torchrun --nproc-per-node 4 -m duomorph train ...
 
 AdamW, warm-up and cosine annealing, gradient clipping, an exponential moving average of the weights (what ships).
+Every process draws the same windows and works on its own share of them, so the loss does not depend on how many
+there are. Lightning Fabric brings devices, processes and precision.
 """
 
 from __future__ import annotations
@@ -12,67 +14,48 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import json
+import logging
 import math
+import os
 import pickle
-import sys
+import signal
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
+from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from duomorph import arkit, corpus, files
-from duomorph.clock import MAX_DELAY, ROWS_PER_TICK, SAMPLE_RATE, TICK_RATE
+from duomorph import arkit, files
+from duomorph.clock import MAX_DELAY, ROWS_PER_TICK, TICK_RATE
+from duomorph.corpus import Take
+from duomorph.dataset.takes import sources, takes
 from duomorph.emotion import FUNCTIONALS, WINDOWS
 from duomorph.errors import CorpusError, ModelError, SettingError
 from duomorph.evaluate import correlation
-from duomorph.model.config import UPDATE_TICKS, ModelConfig
+from duomorph.model.config import UPDATE_TICKS
 from duomorph.model.network import MEL_SCALE, MEL_SILENCE, Network, State
-from duomorph.train import data
-from duomorph.train.losses import LossWeights, losses
+from duomorph.train import data, windows
+from duomorph.train.config import LossConfig, Settings, TrainConfig
+from duomorph.train.losses import PARTS, Counts, count, losses
+from duomorph.train.report import Reporter
+
+SAVE_EVERY_S: Final = 300  # within an epoch
 
 
-@dataclass(frozen=True)
-class TrainConfig:
-    corpora: tuple[str, ...] = ("grid_s1", "facegood")
-    epochs: int = 30
-    rounds: int = 4  # copies of the corpus: one plain, the others augmented
-    batch: int = 8
-    micro: int = 2  # crops at once; the rest of the batch is accumulated (small crops stay in the cache)
-    crop_ticks: int = 480
-    alone: float = 0.5  # share of the steps that see short takes by themselves, three for each crop of a session
-    balance: float = 0.5  # 0: recordings are drawn by their length, 1: all alike
-    rate: float = 1.5e-3
-    warm_up_steps: int = 100
-    decay: float = 0.02
-    clip: float = 1.0
-    average: float = 0.998  # of the weights, a step
-    seed: int = 0
-    bf16: bool = True
-    compile: bool = True
-    dense_epochs: int = 3  # at the end, at every tick; before, at every second one
-    start: str = ""  # a checkpoint whose averaged weights to begin with; none: from scratch
-    weights: LossWeights = dataclasses.field(default_factory=LossWeights)
-
-    def __post_init__(self) -> None:
-        if min(self.epochs, self.rounds, self.batch, self.micro, self.crop_ticks) < 1 or self.batch % self.micro:
-            raise SettingError(
-                f"got epochs {self.epochs}, rounds {self.rounds}, batch {self.batch}, micro {self.micro}, crop_ticks "
-                f"{self.crop_ticks}: expected all at least 1 and batch a multiple of micro; change them"
-            )
-
-
-def warm_state(network: Network, past: Tensor, delay: Tensor, stride: int) -> State:
+def warm_state(network: Network, past: Tensor, delay: Tensor, every: int) -> State:
     """The state of a stream that has heard `past` mel, (B, context + 12, 2, 80); convolutions start cold."""
     c = network.config
     level = (past - MEL_SILENCE) / MEL_SCALE
-    heard = torch.arange(MAX_DELAY, past.shape[1])[None] - delay[:, None]  # (B, context) ticks before the moment
-    before = level[torch.arange(len(past))[:, None], heard]  # (B, context, 2, 80)
+    ticks = torch.arange(MAX_DELAY, past.shape[1], device=past.device)
+    heard = ticks[None] - delay[:, None]  # (B, context) ticks before the moment
+    before = level[torch.arange(len(past), device=past.device)[:, None], heard]  # (B, context, 2, 80)
     return dataclasses.replace(
-        network.start(len(past), stride),
+        network.start(len(past), every),
         late=level[:, -MAX_DELAY:],
         history=before.mean(dim=2)[:, 1:],
         detail=before[:, 1 - c.detail_rows // ROWS_PER_TICK :],
@@ -91,17 +74,13 @@ def filled(network: Network, emotion: Tensor) -> Tensor:
     return torch.where(emotion.isnan(), network.emotion.mean, emotion)
 
 
-def set_resting_face(network: Network, takes: list[corpus.Take]) -> None:
+def set_resting_face(network: Network, takes: list[Take]) -> None:
     """Each shape's mean as its starting output; one that no take captured rests at almost zero."""
     with torch.no_grad():
         for shape in range(arkit.COUNT):
             seen = [take.weights[:, shape].mean() for take in takes if take.captured[shape]]
             mean = min(max(float(np.mean(seen)) if seen else 0.0, 0.002), 0.9)
             network.out_bias[shape] = math.log(mean / (1 - mean))
-
-
-def batch_tensors(batch: data.Batch, part: slice) -> dict[str, Tensor]:
-    return {name: torch.from_numpy(array[part]) for name, array in vars(batch).items()}
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
@@ -111,8 +90,8 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         ModelError: no checkpoint of ours.
     """
     try:
-        stored: dict[str, Any] = torch.load(path, weights_only=True)
-        if not {"config", "model", "epoch", "average", "runs"} <= set(stored):
+        stored: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
+        if not {"settings", "step", "average", "runs", "sources"} <= set(stored):
             raise KeyError("fields are missing")
     except (OSError, RuntimeError, KeyError, TypeError, EOFError, pickle.UnpicklingError) as problem:
         reason = str(problem).partition("\n")[0]
@@ -122,107 +101,174 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     return stored
 
 
-class Trainer:
-    """A run in a folder: what it has, one epoch at a time."""
+class Objective(nn.Module):
+    """The loss of a part of a batch: what is run, cut up and put on devices."""
 
-    def __init__(self, config: TrainConfig, model: ModelConfig, out: Path, cache: Path) -> None:
-        self.config, self.out = config, out
+    def __init__(self, network: Network, weights: LossConfig, compiled: bool) -> None:
+        super().__init__()
+        self.network, self.weights = network, weights
+        self._run = [torch.compile(network, dynamic=False) if compiled else network]  # in a list: registered once
+
+    def forward(self, part: dict[str, Tensor], counts: Counts, every: int) -> tuple[Tensor, Tensor]:
+        """Arrays of `windows.Batch` and the counts of the whole batch -> its share of the loss, and of `PARTS`."""
+        network = self.network
+        inputs = {name: part[name] for name in ("mel", "slot", "style", "delay")}
+        state = warm_state(network, part["past"], part["delay"], every)
+        predicted, _ = self._run[0](**inputs, emotion=filled(network, part["emotion"]), state=state, stride=every)
+        target = 1 - math.exp(-1 / (TICK_RATE * network.config.smoothing_s))
+        with torch.autocast(predicted.device.type, enabled=False):
+            return losses(
+                predicted.float(), part["truth"][:, ::every], part["mask"][:, ::every], counts, network.alpha(),
+                target, self.weights,
+            )  # fmt: skip
+
+
+def make_fabric(config: TrainConfig) -> Fabric:
+    """The devices there are; all processes that torchrun has started."""
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # what it found is no news
+    world, local = int(os.environ.get("WORLD_SIZE", 1)), int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    fabric = Fabric(
+        accelerator="auto",
+        devices=local,
+        num_nodes=world // local,
+        strategy="ddp" if world > 1 else "auto",
+        precision="bf16-mixed" if config.precision == "bf16" else "32-true",
+    )
+    fabric.launch()
+    return fabric
+
+
+class Trainer:
+    """A run in a folder: what it has, one step at a time."""
+
+    def __init__(self, settings: Settings, out: Path, cache: Path) -> None:
+        config = settings.train
+        self.fabric = make_fabric(config)
+        if config.batch % self.fabric.world_size:
+            raise SettingError(
+                f"got train.batch {config.batch} for {self.fabric.world_size} processes: expected a multiple of them"
+            )
         torch.manual_seed(config.seed)
-        self.takes = {name: corpus.load(name, "train") for name in config.corpora}
-        self.sessions = [
-            session
-            for takes in self.takes.values()
-            for session in data.build(takes, config.rounds, config.seed, cache)
-        ]
-        every = [take for takes in self.takes.values() for take in takes]
-        short = [take for take in every if take.end_s * TICK_RATE < data.ALONE_TICKS]
-        rounds = min(2, config.rounds)
-        self.alone = data.build(short, rounds, config.seed, cache, alone=True) if short and config.alone else []
-        self.network = Network(model)
+        self.takes = [take for name in settings.data for take in takes(name, "train")]
+        styles = tuple(dict.fromkeys(take.style for take in self.takes))
+        if not set(styles) <= set(settings.model.styles):
+            settings = dataclasses.replace(settings, model=dataclasses.replace(settings.model, styles=styles))
+        self.settings, self.out = settings, out
+        with self._first():
+            self.sessions = data.build(self.takes, settings.augment, config.seed, cache)
+            short = [take for take in self.takes if take.end_s * TICK_RATE < windows.ALONE_TICKS]
+            rounds = dataclasses.replace(settings.augment, rounds=min(2, settings.augment.rounds))
+            alone = short and config.alone > 0
+            self.alone = data.build(short, rounds, config.seed, cache, alone=True) if alone else []
+        self.draw = windows.Sampler(self.sessions, self.alone, settings)
+        self.network = Network(settings.model)
         self.runs: list[str] = []  # the settings of this run and of those it goes on from
         if config.start:
-            before = load_checkpoint(Path(config.start))
-            self.network.load_state_dict(before["average"])
-            self.runs += before["runs"]
-        settings = dataclasses.asdict(dataclasses.replace(config, start="previous run" if config.start else ""))
-        self.runs.append(json.dumps(settings))
+            self._begin_with(load_checkpoint(Path(config.start)))
+        hidden = dataclasses.replace(settings, train=dataclasses.replace(config, start=config.start and "previous run"))
+        self.runs.append(json.dumps(hidden.to_dict()))
         set_statistics(self.network, self.sessions)
         if not config.start:
-            set_resting_face(self.network, every)
-        self.average = Network(model)
+            set_resting_face(self.network, self.takes)
+        self.average = Network(settings.model)
         self.average.load_state_dict(self.network.state_dict())
-        self.run = torch.compile(self.network, dynamic=False) if config.compile else self.network
         decayed = [p for p in self.network.parameters() if p.ndim > 1]
         plain = [p for p in self.network.parameters() if p.ndim <= 1]
-        self.optimizer = torch.optim.AdamW(
+        optimizer = torch.optim.AdamW(
             [{"params": decayed, "weight_decay": config.decay}, {"params": plain, "weight_decay": 0.0}],
             lr=config.rate,
             betas=(0.9, 0.98),
         )
-        self.hours = {
-            name: sum(len(take.audio) for take in takes) / SAMPLE_RATE / 3600 for name, takes in self.takes.items()
-        }
-        self.audio_hours = sum(self.hours.values())
-        self.steps = max(1, round(self.audio_hours * 3600 * TICK_RATE / (config.batch * config.crop_ticks)))  # an epoch
-        self.epoch = 0
+        self.objective, self.optimizer = self.fabric.setup(
+            Objective(self.network, settings.loss, config.compile), optimizer
+        )
+        self.average.to(self.fabric.device)
+        self.sources = sources(settings.data)
+        audio_s = sum(source["hours"] for source in self.sources) * 3600
+        self.steps = max(1, round(audio_s / (config.batch * config.window_frames / 30)))  # in an epoch
+        self.step = 0
+        self.history: list[dict[str, Any]] = []  # one line an epoch
+        self._sums = torch.zeros(len(PARTS) + 2)  # of this epoch: the parts, their total, ticks
+
+    @contextmanager
+    def _first(self) -> Iterator[None]:
+        """One process fills the cache, then the others read it."""
+        with self.fabric.rank_zero_first():
+            yield
+
+    def _begin_with(self, before: dict[str, Any]) -> None:
+        theirs = before["settings"]["model"]
+        mine = self.settings.to_dict()["model"]
+        odd = [name for name in mine if name != "dropout" and theirs.get(name) != mine[name]]
+        if odd:
+            raise ModelError(
+                f"cannot start from that checkpoint: its model.{odd[0]} is {theirs.get(odd[0])!r}, this run's "
+                f"{mine[odd[0]]!r}; expected the same model, set --model.{odd[0]}"
+            )
+        self.network.load_state_dict(before["average"])
+        self.runs += before["runs"]
+
+    @property
+    def epoch(self) -> int:
+        return self.step // self.steps
+
+    @property
+    def last_step(self) -> int:
+        return self.settings.train.epochs * self.steps
 
     def rate(self, step: int) -> float:
         """Warm-up, then half a cosine down to a hundredth."""
-        total = self.config.epochs * self.steps
-        if step < self.config.warm_up_steps:
-            return self.config.rate * (step + 1) / self.config.warm_up_steps
-        done = (step - self.config.warm_up_steps) / max(1, total - self.config.warm_up_steps)
-        return self.config.rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, done))))
+        config = self.settings.train
+        if step < config.warm_up_steps:
+            return config.rate * (step + 1) / config.warm_up_steps
+        done = (step - config.warm_up_steps) / max(1, self.last_step - config.warm_up_steps)
+        return config.rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, done))))
 
-    def train_epoch(self) -> dict[str, float]:
-        config = self.config
-        progress = min(1.0, self.epoch / max(1, config.epochs - 1))
-        model = self.network.config
+    def train_step(self) -> float:
+        """One step; its loss."""
+        config, model, fabric = self.settings.train, self.network.config, self.fabric
+        progress = self.step / max(1, self.last_step - 1)
         for network in (self.network, self.average):
             network.tau.fill_(model.tau_start + (model.tau - model.tau_start) * progress)
-        rng = np.random.default_rng([config.seed, 1, self.epoch])
-        torch.manual_seed(config.seed * 100_003 + self.epoch)  # dropout
-        crops = data.Crops(self.sessions, self.network.config, rng, config.crop_ticks, config.balance)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.rate(self.step)
+        torch.manual_seed((config.seed * 100_003 + self.step) * 1009 + fabric.global_rank)  # dropout
         self.network.train()
-        sums: dict[str, float] = {}
-        for index in range(self.steps):
-            step = self.epoch * self.steps + index
-            for group in self.optimizer.param_groups:
-                group["lr"] = self.rate(step)
-            if self.alone and rng.random() < config.alone:
-                batch, width = crops.draw_alone(3 * config.batch, self.alone), 3 * config.micro
-            else:
-                batch, width = crops.draw(config.batch), config.micro
-            self.optimizer.zero_grad(set_to_none=True)
-            for start in range(0, len(batch.mel), width):
-                parts = self._backward(batch_tensors(batch, slice(start, start + width)))
-                for name, value in parts.items():
-                    sums[name] = sums.get(name, 0.0) + value * config.micro / config.batch / self.steps
-            nn.utils.clip_grad_norm_(self.network.parameters(), config.clip)
-            self.optimizer.step()
-            self._average(step)
-        self.epoch += 1
-        return sums
-
-    def _backward(self, crop: dict[str, Tensor]) -> dict[str, float]:
-        truth, mask, past = crop.pop("truth"), crop.pop("mask"), crop.pop("past")
-        crop["emotion"] = filled(self.network, crop["emotion"])
-        stride = 1 if self.epoch >= self.config.epochs - self.config.dense_epochs else 2
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.config.bf16):
-            predicted, _ = self.run(**crop, state=warm_state(self.network, past, crop["delay"], stride), stride=stride)
-        truth, mask = truth[:, ::stride], mask[:, ::stride]
-        target = 1 - math.exp(-1 / (TICK_RATE * self.network.config.smoothing_s))
-        total, parts = losses(
-            predicted.float(), truth, mask, self.network.alpha(), target, self.config.weights
-        )
-        (total * self.config.micro / self.config.batch).backward()
-        return parts | {"total": float(total.detach())}
-
-    def _average(self, step: int) -> None:
-        keep = min(self.config.average, (step + 1) / (step + 10))
+        drawn, every = self.draw(self.step, progress)
+        batch = {name: torch.from_numpy(array) for name, array in vars(windows.stack(drawn, model)).items()}
+        counts = count(batch["mask"][:, ::every])
+        share = len(drawn) // fabric.world_size  # rows of this process
+        width = min(share, max(1, config.micro * len(drawn) // config.batch))  # rows at once
+        rows = range(fabric.global_rank * share, (fabric.global_rank + 1) * share, width)
+        end = rows.stop
+        values = torch.zeros(len(PARTS), device=fabric.device)
+        for start in rows:
+            part = fabric.to_device({name: array[start : min(start + width, end)] for name, array in batch.items()})
+            with fabric.no_backward_sync(self.objective, enabled=start + width < end):
+                total, parts = self.objective(part, counts, every)
+                fabric.backward(total * fabric.world_size)  # gradients are averaged over the processes: we want sums
+            values += parts
+        fabric.clip_gradients(self.objective, self.optimizer, max_norm=config.clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        keep = min(config.average, (self.step + 1) / (self.step + 10))
         with torch.no_grad():
-            for mean, now in zip(self.average.parameters(), self.network.parameters(), strict=True):
-                mean.lerp_(now, 1 - keep)
+            torch._foreach_lerp_(list(self.average.parameters()), list(self.network.parameters()), 1 - keep)
+        values = torch.as_tensor(fabric.all_reduce(values, reduce_op="sum")).cpu()
+        loss = float(values @ values.new_tensor([getattr(self.settings.loss, name) for name in PARTS]))
+        self._sums += torch.cat([values, torch.tensor([loss, float(batch["mask"].shape[0] * batch["mask"].shape[1])])])
+        self.step += 1
+        return loss
+
+    def close_epoch(self) -> dict[str, Any]:
+        """Means of the epoch that just ended."""
+        means = (self._sums / self.steps).tolist()
+        line = {"epoch": self.epoch, "stride": windows.stride_at(self.step / self.last_step, self.settings.train)}
+        line |= {name: round(value, 7) for name, value in zip((*PARTS, "total"), means, strict=False)}
+        self.audio_hours = float(self._sums[-1]) / TICK_RATE / 3600
+        self._sums.zero_()
+        self.history.append(line)
+        return line
 
     # -- checkpoints
 
@@ -231,29 +277,35 @@ class Trainer:
         return self.out / "checkpoint.pt"
 
     def save(self) -> None:
+        """Whole or not at all; by the first process."""
+        if not self.fabric.is_global_zero:
+            return
         state = {
-            "config": dataclasses.asdict(self.config),
-            "model": self.network.config.to_dict(),
+            "settings": self.settings.to_dict(),
+            "step": self.step,
             "epoch": self.epoch,
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
-            "hours": self.hours,
+            "optimizer": self.optimizer.state_dict(),
+            "history": self.history,
+            "sums": self._sums,
+            "sources": self.sources,
             "runs": self.runs,
             "trained": datetime.date.today().isoformat(),
-            "optimizer": self.optimizer.state_dict(),
         }
         with files.atomic(self.checkpoint) as temporary:
             torch.save(state, temporary)
+        lines = "".join(json.dumps(line) + "\n" for line in self.history)
+        files.write(self.out / "log.jsonl", lines.encode())
 
     def resume(self) -> None:
         """Raises ModelError if there is no checkpoint, CorpusError if it belongs to another run."""
         state = load_checkpoint(self.checkpoint)
-        mine = json.dumps([dataclasses.asdict(self.config), self.network.config.to_dict()])
-        if json.dumps([state["config"], state["model"]]) != mine:
+        if state["settings"] != self.settings.to_dict():
             raise CorpusError(
-                f"cannot resume {self.checkpoint}: it was made with other settings; repeat those or use a new --out"
+                f"cannot resume {self.checkpoint}: it was made with other settings; repeat those or use a new folder"
             )
-        self.epoch = state["epoch"]
+        self.step, self.history, self._sums = state["step"], state["history"], state["sums"]
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -263,21 +315,22 @@ class Trainer:
 def predict(network: Network, session: data.Session, delay: int, block: int = 480) -> np.ndarray[Any, Any]:
     """Curves of a session's ticks, aligned with its own truth: (N, 52). The network's average mode."""
     network.eval()
+    device = network.tau.device
     state = network.start(1)
     ticks = len(session) + delay
     mel = np.full((ticks, ROWS_PER_TICK, network.config.bands), MEL_SILENCE, dtype=np.float32)
     mel[: len(session)] = session.mel
-    style = torch.tensor([network.config.styles.index(session.style)])
-    wait = torch.tensor([delay])
+    style = torch.tensor([network.config.styles.index(session.style)], device=device)
+    wait = torch.tensor([delay], device=device)
     out = []
     for begin in range(0, ticks, block):
-        piece = torch.from_numpy(mel[begin : begin + block])[None]
+        piece = torch.from_numpy(mel[begin : begin + block])[None].to(device)
         updates = np.minimum((begin + np.arange(piece.shape[1])) // UPDATE_TICKS, len(session.emotion) - 1)
         held = min(max(0, begin - 1) // UPDATE_TICKS, len(session.emotion) - 1)
-        rows = filled(network, torch.from_numpy(session.emotion[held : updates[-1] + 1])[None])
-        slot = torch.from_numpy(updates - held)[None]
+        rows = filled(network, torch.from_numpy(session.emotion[held : updates[-1] + 1])[None].to(device))
+        slot = torch.from_numpy(updates - held)[None].to(device)
         weights, state = network(piece, rows, slot, style, wait, state)
-        out.append(weights[0].numpy())
+        out.append(weights[0].cpu().numpy())
     return np.concatenate(out)[delay:]
 
 
@@ -296,32 +349,63 @@ def validate(network: Network, sessions: list[data.Session], delay: int = 6) -> 
     return report
 
 
-def train(config: TrainConfig, model: ModelConfig, out: Path, resume: bool = False) -> Path:
-    """Train a network; returns the checkpoint. One line of JSON an epoch goes to `out/log.jsonl`."""
-    cache = out.parent / "cache"
+@contextmanager
+def _asked_to_stop() -> Iterator[list[bool]]:
+    """Ctrl-C and `kill` set a flag, which is looked at between steps; a second Ctrl-C is an interrupt as ever."""
+    asked: list[bool] = []
+
+    def note(number: int, frame: object) -> None:
+        asked.append(True)
+        signal.signal(number, before[signal.Signals(number)])
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def train(settings: Settings, out: Path, resume: bool = False) -> Path:
+    """Train a network; returns the checkpoint. One line of JSON an epoch stands in `out/log.jsonl`.
+
+    Raises:
+        CorpusError: no data, or the folder holds another run. ModelError: no such checkpoint.
+        KeyboardInterrupt: asked to stop; what was learned is saved, `resume` goes on.
+    """
     files.folder(out)
     if not resume and (out / "checkpoint.pt").exists():
         raise CorpusError(f"{str(out)!r} holds a run already: go on with --resume, or choose another folder")
-    trainer = Trainer(config, model, out, cache)
+    cache = out.parent / "cache"
+    trainer = Trainer(settings, out, cache)
     if resume:
         trainer.resume()
+    plain = dataclasses.replace(settings.augment, rounds=1)
     test = [
         session
-        for name in config.corpora
-        for take in corpus.load(name, "test")
-        for session in data.build([take], 1, config.seed, cache / "test")
+        for name in settings.data
+        for take in takes(name, "test")
+        for session in data.build([take], plain, settings.train.seed, cache / "test")
     ]
-    while trainer.epoch < config.epochs:
-        began = time.perf_counter()
-        parts = trainer.train_epoch()
-        seconds = time.perf_counter() - began
-        trainer.save()
-        line: dict[str, Any] = {"epoch": trainer.epoch, "seconds": round(seconds, 1)}
-        line["audio_hours_per_hour"] = round(trainer.audio_hours * 3600 / seconds, 1)
-        line |= {name: round(value, 6) for name, value in parts.items()}
-        if trainer.epoch % 3 == 0 or trainer.epoch == config.epochs:
-            line |= {name: round(value, 4) for name, value in validate(trainer.average, test).items()}
-        with (out / "log.jsonl").open("a") as log:
-            log.write(json.dumps(line) + "\n")
-        print(json.dumps(line), file=sys.stderr, flush=True)
+    with _asked_to_stop() as asked, Reporter(trainer.fabric.is_global_zero, out, trainer.last_step) as report:
+        report.memory(trainer.sessions, settings)
+        saved = began = time.perf_counter()
+        while trainer.step < trainer.last_step:
+            loss = trainer.train_step()
+            report.step(trainer.step, loss, trainer.rate(trainer.step))
+            now = time.perf_counter()
+            if trainer.step % trainer.steps == 0:
+                line = trainer.close_epoch()
+                if trainer.epoch % settings.train.validate_every == 0 or trainer.step == trainer.last_step:
+                    line |= {name: round(value, 4) for name, value in validate(trainer.average, test).items()}
+                trainer.save()
+                report.epoch(line, now - began, trainer.audio_hours)
+                saved = began = time.perf_counter()
+            elif asked or now - saved > SAVE_EVERY_S:
+                trainer.save()
+                saved = time.perf_counter()
+            if asked:
+                report.say(f"stopped and saved at step {trainer.step} of {trainer.last_step}: go on with --resume")
+                raise KeyboardInterrupt
     return trainer.checkpoint
+

@@ -1,59 +1,60 @@
 """The five losses, pure functions of prediction, truth and mask.
 
-One promise: a shape that a capture did not measure, and a tick without a captured frame, weigh nothing.
+One promise: a shape that a capture did not measure, and a tick without a captured frame, weigh nothing; and a batch
+gives the same loss however it is cut into parts, one after the other or on many machines.
 
-    total, parts = losses(predicted, truth, mask, network.alpha(), 0.88, LossWeights())
+    counts = count(mask)                                      # of the whole batch
+    total, parts = losses(predicted, truth, mask, counts, network.alpha(), 0.88, LossConfig())
 
-Prediction, truth and mask are (B, N, 52); mask is 1 where the truth is known.
+Prediction, truth and mask are (B, N, 52), or some of its rows; mask is 1 where the truth is known. Each loss is the
+part's sum over the whole batch's count, so the parts of a batch add up.
 """
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from duomorph import arkit
+from duomorph.train.config import LossConfig
+
+PARTS = ("mse", "l1", "perceptual", "temporal", "smoothing")
+_GROUPS = {"mouth": arkit.MOUTH, "expression": arkit.EXPRESSION}
+
+Counts = dict[str, float]
 
 
-@dataclass(frozen=True)
-class LossWeights:
-    mse: float = 1.0
-    l1: float = 0.1
-    perceptual: float = 0.5
-    temporal: float = 0.2
-    smoothing: float = 0.1
+def count(mask: Tensor) -> Counts:
+    """How many values each loss averages over in a whole batch."""
+    counts = {"values": float(mask.sum()), "steps": float((mask[:, 1:] * mask[:, :-1]).sum())}
+    return counts | {name: float(mask[..., group].sum()) for name, group in _GROUPS.items()}
 
 
-def _mean(values: Tensor, mask: Tensor) -> Tensor:
-    return (values * mask).sum() / mask.sum().clamp(min=1.0)
+def _mean(values: Tensor, mask: Tensor, count: float) -> Tensor:
+    return (values * mask).sum() / max(count, 1.0)
 
 
-def mse(predicted: Tensor, truth: Tensor, mask: Tensor) -> Tensor:
+def mse(predicted: Tensor, truth: Tensor, mask: Tensor, counts: Counts) -> Tensor:
     """Mean squared error."""
-    return _mean((predicted - truth).square(), mask)
+    return _mean((predicted - truth).square(), mask, counts["values"])
 
 
-def l1(predicted: Tensor, truth: Tensor, mask: Tensor) -> Tensor:
+def l1(predicted: Tensor, truth: Tensor, mask: Tensor, counts: Counts) -> Tensor:
     """Mean absolute error."""
-    return _mean((predicted - truth).abs(), mask)
+    return _mean((predicted - truth).abs(), mask, counts["values"])
 
 
-def perceptual(predicted: Tensor, truth: Tensor, mask: Tensor) -> Tensor:
+def perceptual(predicted: Tensor, truth: Tensor, mask: Tensor, counts: Counts) -> Tensor:
     """Mean absolute error of the mouth and of the expression, each group with the same say."""
     error = (predicted - truth).abs()
-    groups = [torch.as_tensor(group, device=error.device) for group in (arkit.MOUTH, arkit.EXPRESSION)]
-    present = [group for group in groups if bool(mask[..., group].any())]
-    return sum((_mean(error[..., group], mask[..., group]) for group in present), error.new_zeros(())) / max(
-        1, len(present)
-    )
+    present = {name: group for name, group in _GROUPS.items() if counts[name]}
+    means = [_mean(error[..., group], mask[..., group], counts[name]) for name, group in present.items()]
+    return sum(means, error.new_zeros(())) / max(1, len(present))
 
 
-def temporal(predicted: Tensor, truth: Tensor, mask: Tensor) -> Tensor:
-    """Mean absolute error of the differences from tick to tick."""
-    step = (predicted - truth).diff(dim=1).abs()
-    return _mean(step, mask[:, 1:] * mask[:, :-1])
+def temporal(predicted: Tensor, truth: Tensor, mask: Tensor, counts: Counts) -> Tensor:
+    """Mean absolute error of the differences from frame to frame."""
+    return _mean((predicted - truth).diff(dim=1).abs(), mask[:, 1:] * mask[:, :-1], counts["steps"])
 
 
 def smoothing(alpha: Tensor, target: float) -> Tensor:
@@ -62,15 +63,22 @@ def smoothing(alpha: Tensor, target: float) -> Tensor:
 
 
 def losses(
-    predicted: Tensor, truth: Tensor, mask: Tensor, alpha: Tensor, alpha_target: float, weights: LossWeights
-) -> tuple[Tensor, dict[str, float]]:
-    """The weighted sum, and each part's own value for the log."""
-    parts = {
-        "mse": mse(predicted, truth, mask),
-        "l1": l1(predicted, truth, mask),
-        "perceptual": perceptual(predicted, truth, mask),
-        "temporal": temporal(predicted, truth, mask),
-        "smoothing": smoothing(alpha, alpha_target),
-    }
-    total = sum((getattr(weights, name) * value for name, value in parts.items()), predicted.new_zeros(()))
-    return total, {name: float(value.detach()) for name, value in parts.items()}
+    predicted: Tensor,
+    truth: Tensor,
+    mask: Tensor,
+    counts: Counts,
+    alpha: Tensor,
+    alpha_target: float,
+    weights: LossConfig,
+) -> tuple[Tensor, Tensor]:
+    """The weighted sum, and the value of each of `PARTS` (detached, one tensor)."""
+    share = float(mask.sum()) / max(counts["values"], 1.0)  # of this part in the batch
+    values = torch.stack([
+        mse(predicted, truth, mask, counts),
+        l1(predicted, truth, mask, counts),
+        perceptual(predicted, truth, mask, counts),
+        temporal(predicted, truth, mask, counts),
+        smoothing(alpha, alpha_target) * share,
+    ])  # fmt: skip
+    factors = values.new_tensor([getattr(weights, name) for name in PARTS])
+    return (values * factors).sum(), values.detach()

@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 
-from duomorph import corpus
 from duomorph.clock import TICK_RATE
 from duomorph.emotion import FUNCTIONALS
 from duomorph.model.card import Provenance, TrainingSource
@@ -24,18 +23,13 @@ from duomorph.train.loop import load_checkpoint
 
 def provenance_of(checkpoint: dict[str, Any], network: Network) -> Provenance:
     """What the training run knows about itself and what the network has learned of constants."""
-    sources = tuple(
-        TrainingSource(name, source.style, source.licence, source.credit, round(checkpoint["hours"][name], 3))
-        for name, source in corpus.SOURCES.items()
-        if name in checkpoint["hours"]
-    )
     keep = (1 - network.alpha()) / network.alpha()  # group delay of the smoothing, ticks
     return Provenance(
         licence="MIT",
         trained=checkpoint["trained"],
         epochs=checkpoint["epoch"],
         runs=tuple(checkpoint["runs"]),
-        sources=sources,
+        sources=tuple(TrainingSource(**source) for source in checkpoint["sources"]),
         neutral=tuple(network.emotion.mean[:FUNCTIONALS].tolist()),
         default_style=network.config.styles[0],
         parameters=sum(parameter.numel() for parameter in network.parameters()),
@@ -51,7 +45,7 @@ def publish(checkpoint: Path, path: Path) -> None:
         ModelError: no checkpoint of ours.
     """
     stored = load_checkpoint(checkpoint)
-    network = Network(ModelConfig.from_dict(stored["model"]))
+    network = Network(ModelConfig.from_dict(stored["settings"]["model"]))
     network.load_state_dict(stored["average"])
     with torch.no_grad():
         export(network, provenance_of(stored, network), path)

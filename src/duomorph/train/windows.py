@@ -1,0 +1,164 @@
+"""Windows: what a training step sees of the sessions, drawn at random and drawn again the same.
+
+One promise: the windows of step k depend on the settings and on k alone, so a resumed run goes on as if never stopped.
+
+    draw = Sampler(sessions, alone, settings)
+    windows, every = draw(step, progress)        # every: 1 = at each tick (60 fps), 2 = at each second one (30 fps)
+    batch = stack(windows, config)
+
+Mixed sampling: nine steps in ten are sparse, windows from anywhere, at 30 fps; one is dense, neighbouring windows of
+one session, at 60 fps. Where windows may begin lies on a grid whose stride falls from 32 frames to 1 as training goes
+on. Half of the sparse steps see short takes alone, from silence and an empty emotion window, as a user's short file is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from duomorph.clock import MAX_DELAY, ROWS_PER_TICK, TICK_RATE
+from duomorph.mel import MelConfig
+from duomorph.model.config import UPDATE_TICKS, ModelConfig
+from duomorph.train.config import Settings, TrainConfig
+from duomorph.train.data import Session
+
+Float32 = NDArray[np.float32]
+
+FRAME_TICKS: Final = TICK_RATE // 30
+ALONE_TICKS: Final = 3 * TICK_RATE + MAX_DELAY  # of a window that holds a short take by itself
+ALONE_ROWS: Final = 3  # of these for each window of a session
+_COLD: Final = 1 / 3  # of the sparse windows begin where the session begins
+
+
+@dataclass(frozen=True)
+class Window:
+    """A stretch of a session at one delay, perhaps in another voice."""
+
+    session: Session
+    begin: int  # ticks
+    ticks: int
+    delay: int  # ticks
+    voice: int = 0  # seed of the other voice, 0 = its own
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Arrays of B windows of N ticks, named as `Network.forward` names them, and the truth."""
+
+    mel: Float32  # (B, N, 2, 80)
+    emotion: Float32  # (B, U, 264)
+    slot: NDArray[np.int64]  # (B, N)
+    style: NDArray[np.int64]  # (B,)
+    delay: NDArray[np.int64]  # (B,)
+    past: Float32  # (B, context + 12, 2, 80) the mel before the window
+    truth: Float32  # (B, N, 52) curves of ticks n - delay
+    mask: Float32  # (B, N, 52) 1 where the truth is known and the convolutions are warm
+
+
+def stride_at(progress: float, config: TrainConfig) -> int:
+    """Frames between the places where windows may begin, halved step by step from `stride_start` to `stride`."""
+    halvings = np.log2(config.stride_start / config.stride)
+    done = min(1.0, progress / config.stride_share) if config.stride_share else 1.0
+    return max(config.stride, round(config.stride_start / 2 ** np.ceil(halvings * done - 1e-9)))
+
+
+class Sampler:
+    """Draws the windows of each step."""
+
+    def __init__(self, sessions: list[Session], alone: list[Session], settings: Settings) -> None:
+        self.sessions, self.alone, self.config = sessions, alone, settings.train
+        self.ticks = settings.train.window_frames * FRAME_TICKS + settings.model.warm_up_ticks
+        lengths = np.array([len(session) for session in sessions], dtype=float)
+        recordings = np.array([session.recording for session in sessions])
+        for recording in set(recordings):  # a small one is drawn more often than its share
+            own = recordings == recording
+            lengths[own] /= lengths[own].sum() ** settings.train.balance
+        self._chance = lengths / lengths.sum()
+
+    def __call__(self, step: int, progress: float) -> tuple[list[Window], int]:
+        """The windows of a step, and at which ticks they are computed: 1 = all, 2 = every second one."""
+        config = self.config
+        rng = np.random.default_rng([config.seed, 1, step])
+        stride = stride_at(progress, config) * FRAME_TICKS
+        if rng.random() < config.dense:
+            return self._dense(rng), 1
+        if self.alone and rng.random() < config.alone:
+            drawn = rng.integers(len(self.alone), size=ALONE_ROWS * config.batch)
+            return [self._window(self.alone[index], 0, ALONE_TICKS, rng) for index in drawn], 2
+        return [self._sparse(stride, rng) for _ in range(config.batch)], 2
+
+    def _session(self, rng: np.random.Generator) -> Session:
+        return self.sessions[rng.choice(len(self.sessions), p=self._chance)]
+
+    def _sparse(self, stride: int, rng: np.random.Generator) -> Window:
+        session = self._session(rng)
+        places = max(0, len(session) - self.ticks) // stride + 1
+        begin = 0 if rng.random() < _COLD else int(rng.integers(places)) * stride
+        return self._window(session, begin, self.ticks, rng)
+
+    def _dense(self, rng: np.random.Generator) -> list[Window]:
+        """Neighbouring windows, `config.stride` frames apart."""
+        session, step = self._session(rng), self.config.stride * FRAME_TICKS
+        last = max(0, len(session) - self.ticks - (self.config.batch - 1) * step)
+        begin = int(rng.integers(last + 1))
+        return [self._window(session, begin + k * step, self.ticks, rng) for k in range(self.config.batch)]
+
+    def _window(self, session: Session, begin: int, ticks: int, rng: np.random.Generator) -> Window:
+        voice = int(rng.integers(1, 2**31)) if rng.random() < self.config.other_voice else 0
+        return Window(session, begin, ticks, int(rng.integers(MAX_DELAY + 1)), voice)
+
+
+def other_voice(bands: int, rng: np.random.Generator) -> tuple[Float32, Float32]:
+    """Another vocal tract and microphone: the mel axis stretched by up to 8 % (80, 80), and a smooth gain (80,) of up
+    to 1 neper. Source of the first: vocal tract length perturbation, Jaitly & Hinton 2013."""
+    place = np.clip(np.arange(bands) * rng.uniform(0.92, 1.08), 0, bands - 1)
+    left = np.minimum(place.astype(np.intp), bands - 2)
+    warp = np.zeros((bands, bands), dtype=np.float32)
+    warp[left, np.arange(bands)] = 1 - (place - left)
+    warp[left + 1, np.arange(bands)] += place - left
+    points = rng.uniform(-1, 1, size=6)
+    colour = np.interp(np.linspace(0, 5, bands), np.arange(6), points).astype(np.float32)
+    return warp, colour
+
+
+def stack(windows: list[Window], config: ModelConfig) -> Batch:
+    """The arrays of a step."""
+    rows = [_arrays(window, config) for window in windows]
+    return Batch(**{name: np.stack([row[name] for row in rows]) for name in rows[0]})
+
+
+def _arrays(window: Window, config: ModelConfig) -> dict[str, NDArray[np.generic]]:
+    """One row of a batch."""
+    session, begin, ticks = window.session, window.begin, window.ticks
+    silence = np.float32(-MelConfig().depth)
+    mel = np.full((ticks, ROWS_PER_TICK, config.bands), silence, dtype=np.float32)
+    heard = session.mel[begin : begin + ticks]
+    mel[: len(heard)] = heard
+    past = np.full((config.context_ticks + MAX_DELAY, ROWS_PER_TICK, config.bands), silence, dtype=np.float32)
+    before = session.mel[max(0, begin - len(past)) : begin]
+    past[len(past) - len(before) :] = before
+    if window.voice:
+        warp, colour = other_voice(config.bands, np.random.default_rng(window.voice))
+        mel, past = (np.maximum(part @ warp + colour, silence) for part in (mel, past))
+    first = max(0, begin // UPDATE_TICKS - config.updates + 1)
+    update = (begin + np.arange(ticks)) // UPDATE_TICKS
+    rows = first + np.arange(config.updates + ticks // UPDATE_TICKS + 1)
+    source = begin + np.arange(ticks) - window.delay  # the tick whose curves are due
+    inside = (source >= 0) & (source < len(session))
+    source = np.clip(source, 0, len(session) - 1)
+    due = inside & session.known[source]
+    if begin:
+        due[: config.warm_up_ticks] = False
+    return {
+        "mel": mel,
+        "emotion": session.emotion[np.minimum(rows, len(session.emotion) - 1)],
+        "slot": np.minimum(update, len(session.emotion) - 1) - first,
+        "style": np.array(config.styles.index(session.style)),
+        "delay": np.array(window.delay),
+        "past": past,
+        "truth": session.curves[source].astype(np.float32),
+        "mask": (due[:, None] & session.captured[None]).astype(np.float32),
+    }
