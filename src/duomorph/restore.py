@@ -57,9 +57,9 @@ OPENERS: Final = ("mouthFunnel", "mouthUpperUp", "mouthLowerDown")
 REST: Final = 0.2  # the share of frames, those with the smallest opening, that shows the neutral mouth
 CLOSED: Final = 0.01  # an opening that is still closed, in neutral mouth widths
 OPEN: Final = 0.05  # and one that is surely open
-IDLE: Final = 0.75  # the share of rest in which a shape is zero
+IDLE: Final = 0.85  # the share of rest in which a shape is zero
 LENT: Final = 0.4  # of narrowing lips, what they lend to raise and drop (docs/restoration.md)
-SMOOTH_S: Final = Fraction(6, 100)  # half of the window that measures are smoothed with
+SMOOTH_S: Final = Fraction(7, 100)  # half of the window that measures are smoothed with
 SMILE: Final = (0.8, 0.6)  # where a smile takes the corner of the mouth: out and up, length 1
 
 
@@ -131,6 +131,8 @@ def restore(clip: Clip, lips: Lips, speaker: Speaker) -> Clip:
     """
     if len(clip) != len(lips.marks):
         raise FormatError(f"got {len(clip)} frames and {len(lips.marks)} of lips: expected those of one video")
+    if not len(clip):
+        return clip
     weights = clip.weights.copy()
     for name, driver in _drivers(measure(lips), speaker, clip.fps).items():
         shape = _stem(name)

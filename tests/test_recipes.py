@@ -1,0 +1,160 @@
+"""Recipes, run as a user runs them: a corpus becomes a data set of ours, and a second run changes nothing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from duomorph import arkit, corpus, formats
+from duomorph.dataset import manifest
+from lips import filmed, speech
+
+RECIPES = Path(__file__).parents[1] / "recipes"
+
+
+def run(recipe: str, root: Path | None, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-W", "error", str(RECIPES / recipe), *map(str, arguments)]
+    environment = {**os.environ, "DUOMORPH_CORPUS": str(root or "")}
+    return subprocess.run(command, capture_output=True, text=True, env=environment)
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Corpora in the forms of GRID and FACEGOOD, two takes of each held out in GRID, one in FACEGOOD."""
+    root = tmp_path_factory.mktemp("corpus")
+    rng = np.random.default_rng(0)
+    grid, facegood = root / "grid_s1", root / "facegood"
+    for folder in (grid, facegood):
+        (folder / "audio").mkdir(parents=True)
+    clips = [*corpus.held_out()["grid_s1"][:2], "toy1", "toy2", "toy3"]
+    for clip in clips:
+        soundfile.write(grid / "audio" / f"{clip}.opus", rng.normal(0, 0.1, 48000), 16000, format="OGG", subtype="OPUS")
+    lips = [filmed(speech(75, seed)) for seed in range(len(clips))]
+    marks = np.stack([take.marks for take in lips]) + np.array([0, 0, 0.5])
+    shapes = ["_neutral", *(name for name in sorted(arkit.NAMES) if name != "tongueOut")]
+    np.savez(
+        grid / "faces.npz",
+        clip=np.array(clips),
+        shape=np.array(shapes),
+        weights=rng.random((len(clips), 75, len(shapes))).astype(np.float16) * 0.01,
+        lips_u16=np.round(marks * 65535).astype(np.uint16),
+        lips_index=lips[0].index,
+        head=np.stack([take.head for take in lips]).astype(np.float32),
+        size=np.array([360, 288]),
+        fps=np.array(25.0),
+    )
+    for take in (corpus.held_out()["facegood"][0], "1114_9_01"):
+        soundfile.write(facegood / "audio" / f"{take}.flac", rng.normal(0, 0.1, 32000), 16000)
+        np.savez(
+            facegood / f"{take}.npz",
+            weights=rng.random((60, 2)).astype(np.float32) * 0.1,
+            shape=np.array(["jawOpen", "mouthFunnel"]),
+            extra=np.full((60, 2), 0.5, np.float32),
+            extra_shape=np.array(["mouth_oh_c", "mouth_oo_c"]),
+            fps=np.array(30.0),
+        )
+    return root
+
+
+def test_grid_becomes_two_styles(toy: Path, tmp_path: Path) -> None:
+    out = tmp_path / "grid"
+    done = run("grid.py", toy, "-o", out)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "5 clips in two styles, 2 of them held out (held_out.txt)\n"
+    entries = {entry.id: entry for entry in manifest.read(out)}
+    assert len(entries) == 10
+    held = corpus.held_out()["grid_s1"][:2]
+    listed = (out / "held_out.txt").read_text().splitlines()
+    assert sorted(listed) == sorted([*held, *(f"{name}.restored" for name in held)])
+    raw, wide = entries["toy1"], entries["toy1.restored"]
+    assert (raw.style, wide.style) == ("grid", "grid_restored")
+    assert raw.audio == wide.audio
+    assert raw.licence == wide.licence == "CC BY 4.0"
+    assert {entry.speaker for entry in entries.values()} == {"grid_s1"}
+    assert raw.fps == Fraction(25)
+    assert "tongueOut" not in raw.captured
+    assert len(raw.captured) == 51
+    assert "Cooke" in raw.source
+    assert "talker s1" in raw.source
+    assert wide.source.endswith("range restored from the lips")
+    before, after = formats.read(out / raw.curves), formats.read(out / wide.curves)
+    take = next(take for take in _takes(toy) if take.name == "toy1")
+    np.testing.assert_allclose(before.weights, take.weights, atol=1e-6)
+    np.testing.assert_allclose(after["jawOpen"], before["jawOpen"], atol=1e-6)
+    assert before["mouthFunnel"].std() < 0.01 < after["mouthFunnel"].std()
+    manifest_before = (out / "manifest.jsonl").read_bytes()
+    assert run("grid.py", toy, "-o", out).returncode == 0
+    assert (out / "manifest.jsonl").read_bytes() == manifest_before
+
+
+def _takes(toy: Path) -> list[corpus.Take]:
+    return list(corpus.SOURCES["grid_s1"].read(toy / "grid_s1"))
+
+
+def test_what_is_held_out_is_not_fitted_on(toy: Path, tmp_path: Path) -> None:
+    """Held-out lips that are torn about leave every other clip as it was."""
+    assert run("grid.py", toy, "-o", tmp_path / "one").returncode == 0
+    torn = tmp_path / "corpus" / "grid_s1"
+    torn.mkdir(parents=True)
+    (torn / "audio").symlink_to(toy / "grid_s1" / "audio")
+    with np.load(toy / "grid_s1" / "faces.npz") as faces:
+        arrays = dict(faces)
+    for row, clip in enumerate(arrays["clip"]):
+        if clip in corpus.held_out()["grid_s1"]:
+            arrays["lips_u16"][row] = arrays["lips_u16"][row][::-1] // 2 + 16384
+    np.savez(torn / "faces.npz", **arrays)
+    assert run("grid.py", tmp_path / "corpus", "-o", tmp_path / "two").returncode == 0
+    one, two = (
+        {entry.id: entry.checksum["curves"] for entry in manifest.read(tmp_path / name)} for name in ("one", "two")
+    )
+    changed = {id for id in one if one[id] != two[id]}
+    assert changed == {f"{name}.restored" for name in corpus.held_out()["grid_s1"][:2]}
+
+
+def test_facegood_comes_with_its_fold(toy: Path, tmp_path: Path) -> None:
+    done = run("facegood.py", toy, "-o", tmp_path / "facegood")
+    assert done.returncode == 0, done.stderr
+    entries = {entry.id: entry for entry in manifest.read(tmp_path / "facegood")}
+    take = entries["1114_9_01"]
+    assert (take.speaker, take.session, take.style, take.licence) == ("facegood", "1114_9", "facegood", "MIT")
+    assert take.captured == ("jawOpen", "mouthFunnel")
+    assert take.fps == Fraction(30)
+    clip = formats.read(tmp_path / "facegood" / take.curves)
+    with np.load(toy / "facegood" / "1114_9_01.npz") as solve:
+        np.testing.assert_allclose(clip["jawOpen"], solve["weights"][:, 0], atol=1e-6)
+        np.testing.assert_allclose(clip["mouthFunnel"], solve["weights"][:, 1] + 0.35, atol=1e-6)
+    held = (tmp_path / "facegood" / "held_out.txt").read_text().split()
+    assert held == [corpus.held_out()["facegood"][0]]
+
+
+@pytest.mark.parametrize("recipe", ["grid.py", "facegood.py"])
+def test_without_a_corpus_one_sentence(recipe: str, tmp_path: Path) -> None:
+    done = run(recipe, None, "-o", tmp_path / "out")
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"{recipe}: no corpus")
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.corpus
+def test_videos_become_the_same_two_styles(corpus: Path, ffmpeg: str, tmp_path: Path) -> None:
+    pytest.importorskip("mediapipe")
+    model = corpus / "models" / "face_landmarker.task"
+    done = run("grid.py", None, "-o", tmp_path / "out", "--videos", corpus / "fixtures", "--landmarker", model)
+    assert done.returncode == 0, done.stderr
+    entries = {entry.id: entry for entry in manifest.read(tmp_path / "out")}
+    assert sorted(entries) == ["bbaf2n", "bbaf2n.restored", "lwik9s", "lwik9s.restored"]
+    with np.load(corpus / "grid_s1" / "faces.npz") as faces:
+        row = [str(name) for name in faces["clip"]].index("bbaf2n")
+        jaw = faces["weights"][row, :, [str(name) for name in faces["shape"]].index("jawOpen")]
+    clip = formats.read(tmp_path / "out" / entries["bbaf2n.restored"].curves)
+    assert np.corrcoef(clip["jawOpen"], jaw)[0, 1] > 0.95
+    both = [formats.read(tmp_path / "out" / entries[f"{name}.restored"].curves) for name in ("bbaf2n", "lwik9s")]
+    assert np.concatenate([clip["mouthFunnel"] for clip in both]).std() == pytest.approx(0.1, rel=0.01)
