@@ -65,12 +65,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
+    from duomorph.cli.data import add_data  # which builds on this module
+
     parser = _Parser(prog="duomorph", description="Speech in, the 52 ARKit face curves out.", allow_abbrev=False)
     parser.add_argument("--version", action="store_true", help="print the version and stop")
     parser.set_defaults(run=_version)
     verbs = parser.add_subparsers(title="commands", metavar="COMMAND")
     for add in (add_animate, add_convert, add_info, add_egemaps, add_evaluate, add_bench, add_train, add_export):
         add(verbs)
+    add_data(verbs)
     return parser
 
 

@@ -136,7 +136,7 @@ def check(folder: str | Path, sounds: bool = True, show: Callable[[str], None] |
             show(f"{report.clips} clips, {report.frames} frames, {len(report.problems)} problems")
     for style, moved in still.items():
         if dead := [name for name, moves in zip(arkit.NAMES, moved, strict=True) if not moves]:
-            text = f"in the style {style!r} never moves: {', '.join(dead)}; expected captured shapes to"
+            text = f"the style {style!r} captured but never moved {', '.join(dead)}: expected captured shapes to move"
             report.problems.append(Problem(manifest.NAME, (), "dead", text, False))
     report.lags = sessions.lags()
     for id, lag in report.lags.items():

@@ -25,14 +25,24 @@ from duomorph.formats import jsonl, read
 
 @dataclass(frozen=True)
 class Move:
-    """A clip and its lag; None where there is too little to measure. `moves`: it is clear and worth moving."""
+    """A clip and its lag; None where there is too little to measure."""
 
     id: str
     lag: Lag | None
 
     @property
+    def verdict(self) -> str:
+        """What to make of the lag."""
+        if self.lag is None:
+            return "too little to measure"
+        if self.lag.confidence < SURE:
+            return "not clear"
+        return "in sync" if abs(self.lag.ms) <= IN_SYNC_MS else "to move"
+
+    @property
     def moves(self) -> bool:
-        return self.lag is not None and self.lag.confidence >= SURE and abs(self.lag.ms) > IN_SYNC_MS
+        """Whether the curves are to be moved."""
+        return self.verdict == "to move"
 
 
 def fix(folder: str | Path, apply: bool = False, show: Callable[[str], None] | None = None) -> list[Move]:

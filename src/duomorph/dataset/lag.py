@@ -130,11 +130,11 @@ def lag(traces: Sequence[Trace]) -> Lag | None:
     free = sum(trace.free for trace in traces)
     if not free:
         return None
-    correlation = sum((trace.correlation * trace.free for trace in traces), np.zeros(2 * REACH + 1)) / free
+    correlation = sum((trace.correlation * trace.free for trace in traces), np.zeros(2 * REACH + 1)) / free  # (lags,)
     best = int(np.argmax(correlation))
     if best in (0, 2 * REACH):  # still rising where we stop: no peak
         return Lag(round((best - REACH) * 1000 / RATE - NATURAL_MS, 1), 0.0)
-    before, top, after = correlation[best - 1 : best + 2]
+    before, top, after = correlation[best - 1 : best + 2].tolist()
     curved = before - 2 * top + after
     place = best - REACH + (0.5 * (before - after) / curved if curved < 0 else 0.0)
     z = math.atanh(min(max(top, 0.0), 0.999)) * math.sqrt(max(min(free, MOST) - 3, 0.0))

@@ -23,7 +23,8 @@ from duomorph.dataset import manifest
 from duomorph.errors import CorpusError, MissingExtra
 from duomorph.formats import jsonl
 
-BINS: Final = 1000  # of [0, 1]
+STEPS: Final = 1000  # of [0, 1]
+BINS: Final = STEPS + 1  # one around each thousandth, 0 and 1 too
 ACTIVE: Final = 0.05  # a shape above this is at work
 
 Float64 = NDArray[np.float64]
@@ -55,7 +56,7 @@ class Style:
         self.squares += (weights**2).sum(axis=0) * captured
         self.max = np.maximum(self.max, weights.max(axis=0, initial=0.0) * captured)
         self.active_rows += (weights > ACTIVE).sum(axis=0) * captured
-        places = (weights * BINS).astype(np.int64).clip(0, BINS - 1) + np.arange(arkit.COUNT) * BINS
+        places = np.rint(weights * STEPS).astype(np.int64).clip(0, STEPS) + np.arange(arkit.COUNT) * BINS
         counted = np.bincount(places.ravel(), minlength=arkit.COUNT * BINS).reshape(arkit.COUNT, BINS)
         self.histogram += counted * captured[:, None]
 
@@ -84,7 +85,7 @@ class Style:
         """(52,) the value that `share` of the frames stay under."""
         below = np.cumsum(self.histogram, axis=1)
         place = (below >= np.maximum(share * self.rows, 1)[:, None]).argmax(axis=1)
-        value: Float64 = np.minimum((place + 0.5) / BINS, self.max)
+        value: Float64 = np.minimum(place / STEPS, self.max)
         return value
 
 
