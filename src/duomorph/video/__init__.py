@@ -21,7 +21,7 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from hashlib import sha256
@@ -183,11 +183,13 @@ class _Worker:
         return self
 
     def __exit__(self, *problem: object) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
         self._process.kill()
         self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            assert pipe is not None
-            pipe.close()
+        self._process.stdout.close()
+        with suppress(BrokenPipeError):  # it may not have read all
+            self._process.stdin.close()
 
     def begin(self) -> None:
         """Wait until it is ready."""

@@ -34,6 +34,10 @@ ROOM: Final = 2.5  # a crop is at least that many faces wide; with less the land
 GRID: Final = 8  # crops are moved in steps of 1/8 of their size
 FIELD_OF_VIEW: Final = math.radians(63)  # top to bottom, of the camera that MediaPipe assumes
 
+# By how much of the angle at which a head stands beside the axis MediaPipe turns it; the truth would be 1. Measured by
+# moving windows over a still face: 0.24 from side to side, 0.28 up and down.
+BESIDE: Final = 0.26
+
 Picture = NDArray[np.uint8]
 
 
@@ -114,18 +118,16 @@ class Finder:
 
 
 def whole_view(head: NDArray[np.float64], window: Window, across: int, down: int) -> NDArray[np.float64]:
-    """The head as the camera of the whole picture sees it, from (4, 4) as that of a window of it does.
+    """The head as MediaPipe would see it in the whole picture, from (4, 4) as it sees it in a window of that.
 
-    MediaPipe takes every image for the whole view of its camera. In the right view the head is as many times further
-    away as the picture is higher than the window, and a head beside the middle that looks straight at the camera is
-    turned.
+    It takes every image for the whole view of its camera: in the right view the head is as many times further away as
+    the picture is higher than the window, and stands elsewhere beside the axis, which turns it a little.
     """
-    focal = down / (2 * math.tan(FIELD_OF_VIEW / 2))  # pixels, the same for a window of its height
-    place = head[:3, 3]
-    depth = -place[2] * down / window.height
-    aside = focal * window.height / down * place[:2] / -place[2]  # pixels right and up from the window's middle
+    focal = down / (2 * math.tan(FIELD_OF_VIEW / 2))  # pixels; of the window's camera, as much less as it is lower
+    place, nearer = head[:3, 3], window.height / down
+    aside = focal * nearer * place[:2] / -place[2]  # pixels right and up from the window's middle
     aside += (window.x + window.width / 2 - across / 2, down / 2 - window.y - window.height / 2)
-    moved = np.array([*(aside * depth / focal), -depth])
+    moved = np.array([*aside, -focal]) * (-place[2] / nearer / focal)
     whole = head.copy()
     whole[:3, :3] = _turn(place, moved) @ head[:3, :3]
     whole[:3, 3] = moved
@@ -133,11 +135,15 @@ def whole_view(head: NDArray[np.float64], window: Window, across: int, down: int
 
 
 def _turn(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The shortest rotation from the direction of `a` to that of `b`, (3, 3)."""
-    a, b = a / np.linalg.norm(a), b / np.linalg.norm(b)
-    x, y, z = np.cross(a, b)
+    """BESIDE times the shortest rotation from the direction of `a` to that of `b`, (3, 3)."""
+    axis = np.cross(a, b)
+    sine = float(np.linalg.norm(axis))
+    if sine == 0:
+        return np.eye(3)
+    angle = BESIDE * math.atan2(sine, float(a @ b))
+    x, y, z = axis / sine
     cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-    rotation: NDArray[np.float64] = np.eye(3) + cross + cross @ cross / (1 + a @ b)
+    rotation: NDArray[np.float64] = np.eye(3) + math.sin(angle) * cross + (1 - math.cos(angle)) * cross @ cross
     return rotation
 
 

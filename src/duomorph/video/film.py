@@ -27,12 +27,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from duomorph.clock import MAX_FPS, MIN_FPS
-from duomorph.errors import CorpusError, FormatError, MissingExtra
-from duomorph.formats.rate import COMMON, frames
+from duomorph.errors import CorpusError, MissingExtra
 
 Picture = NDArray[np.uint8]
 
 LONGEST: Final = 1920  # pixels; larger pictures are scaled down
+COMMON: Final = (MIN_FPS, *(Fraction(rate) for rate in (24, 25, 30, 48, 50, 60, 90, 100, 120)))
+SLACK: Final = Fraction(1, 20)  # relative; time stamps may be rounded to ms
+UNEVEN: Final = Fraction(1, 10)  # relative
 UNSURE: Final = ("prematurely", "partial file", "truncat", "orrupt")  # words of ffmpeg about a file that was cut
 
 
@@ -77,19 +79,22 @@ def probe(path: Path) -> Film:
     sound = next((s for s in streams if s.get("codec_type") == "audio"), None)
     if video is None:
         raise CorpusError(f"{name!r} has no picture track: expected a video; check the name")
-    tick = Fraction(video["time_base"])
     packets = _ask(path, "packet=pts,flags", "-select_streams", "V:0")["packets"]
     stamps = [packet.get("pts") for packet in packets if "D" not in packet["flags"]]  # D: cut away by an edit list
     if not stamps:
         raise CorpusError(f"{name!r} holds no pictures: expected a video; record or copy it again")
+    tick = Fraction(video["time_base"])
     start = Fraction(0)
     if sound is not None and "start_pts" in sound:  # before 0 lies what the sound's decoder throws away
         start = video.get("start_pts", 0) * tick - max(Fraction(0), sound["start_pts"] * Fraction(sound["time_base"]))
+    numerator, denominator = map(int, video["r_frame_rate"].split("/"))
+    nominal = Fraction(numerator, denominator or 1)
     if None in stamps:  # avi and bare streams tell no times, but their rate
-        fps = Fraction(video["r_frame_rate"])
-        return Film(path, _checked(path, fps), len(stamps), start)
-    fps, count = _even(path, [stamp * tick for stamp in sorted(set(stamps))], tick)
-    return Film(path, fps, count, start)
+        return Film(path, _rate(path, nominal, nominal), len(stamps), start)
+    stamps = sorted(set(stamps))
+    usual = 1 / (tick * median(b - a for a, b in pairwise(stamps))) if len(stamps) > 1 else nominal
+    fps = _rate(path, nominal, usual)
+    return Film(path, fps, round((stamps[-1] - stamps[0]) * tick * fps) + 1, start)
 
 
 def pictures(film: Film) -> Generator[Picture]:
@@ -149,18 +154,10 @@ def _last(lines: list[str], path: Path) -> str:
     return lines[-1].split("] ")[-1].removeprefix(f"file:{path}: ").rstrip(".")[:120] if lines else "no reason given"
 
 
-def _even(path: Path, times: list[Fraction], tick: Fraction) -> tuple[Fraction, int]:
-    """The constant rate that fits these time stamps best, and the frames that they then are."""
-    try:
-        fps, numbers = frames(times, tick)
-        return fps, numbers[-1] + 1
-    except FormatError:  # really uneven, or too slow or too fast
-        usual = _checked(path, 1 / median(after - before for before, after in pairwise(times)))
-        fps = min(COMMON, key=lambda common: abs(common - usual))
-        return fps, round((times[-1] - times[0]) * fps) + 1
-
-
-def _checked(path: Path, rate: Fraction) -> Fraction:
-    if not MIN_FPS <= rate <= MAX_FPS:
-        raise CorpusError(f"{str(path)!r} has {float(rate):.4g} frames a second: expected 24 to 120; film it anew")
-    return rate
+def _rate(path: Path, nominal: Fraction, usual: Fraction) -> Fraction:
+    """The rate that the container tells, if its time stamps bear it out; else the common one next to the usual step."""
+    if not MIN_FPS * (1 - SLACK) <= usual <= MAX_FPS * (1 + SLACK):
+        raise CorpusError(f"{str(path)!r} has {float(usual):.4g} frames a second: expected 24 to 120; film it anew")
+    if abs(nominal - usual) <= UNEVEN * usual and MIN_FPS <= nominal <= MAX_FPS:
+        return nominal
+    return min(COMMON, key=lambda common: abs(common - usual))
