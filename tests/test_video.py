@@ -180,7 +180,7 @@ def test_a_small_face_is_found_and_measured(
 def test_head_pose_does_not_depend_on_the_crop(capturer: video.Capturer, talk: Path, tmp_path: Path) -> None:
     # the same face in the middle and in a corner: MediaPipe itself turns the head by 0.26 of the angle between
     middle, corner = (
-        capturer.capture(make(tmp_path, f"{x}.mkv", "-i", talk, "-vf", f"pad=1440:1152:{x}:{y}", *EXACT, "-frames:v", "16"))
+        capturer.capture(make(tmp_path, f"{x}.mkv", "-t", "0.64", "-i", talk, "-vf", f"pad=1440:1152:{x}:{y}", *EXACT))
         for x, y in ((540, 432), (1080, 864))
     )
     assert middle.clip.angles is not None
@@ -447,14 +447,28 @@ def test_a_bad_landmarker_is_refused(landmarker: Path, tmp_path: Path, monkeypat
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc")
 def test_mediapipe_cannot_call_home(capturer: video.Capturer) -> None:
     for worker in capturer._workers:
+        assert worker._process is not None
         settings = Path(f"/proc/{worker._process.pid}/environ").read_bytes().split(b"\0")
         assert b"https_proxy=" + video.NOWHERE.encode() in settings
         assert not any(setting.upper().startswith(b"NO_PROXY=") for setting in settings)
 
 
 @pytest.mark.corpus
-def test_a_worker_that_dies_is_reported(landmarker: Path, talk: Path) -> None:
-    with video.Capturer(landmarker) as capturer:
-        capturer._workers[0]._process.kill()
+def test_a_failure_leaves_nothing_behind(
+    takes: dict[str, video.Capture], landmarker: Path, talk: Path, tmp_path: Path
+) -> None:
+    whole = make(tmp_path, "whole.mkv", "-i", talk, *EXACT)
+    cut = tmp_path / "cut.mkv"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size * 3 // 4])
+    with video.Capturer(landmarker, processes=2) as capturer:
+        with pytest.raises(CorpusError, match="cut short"):
+            capturer.capture(cut)
+        after_cut = capturer.capture(talk)
+        for worker in capturer._workers:
+            assert worker._process is not None
+            worker._process.kill()
         with pytest.raises(CorpusError, match="ended"):
             capturer.capture(talk)
+        after_death = capturer.capture(talk)
+    for take in (after_cut, after_death):
+        np.testing.assert_array_equal(take.clip.weights, takes["bbaf2n"].clip.weights)

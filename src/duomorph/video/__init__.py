@@ -25,6 +25,7 @@ from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from hashlib import sha256
+from itertools import cycle
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -43,7 +44,7 @@ BLOCK: Final = 16  # pictures that share a crop, and that a worker gets at once
 BRIDGE: Final = Fraction(1, 10)  # s, longest gap that is filled by interpolation
 PAGE: Final = "https://ai.google.dev/edge/mediapipe/solutions/vision/face_landmarker"
 NOWHERE: Final = "http://127.0.0.1:9"  # nobody listens at the discard port
-# Radians of the eyes per unit of a look shape: fits a real Live Link Face take with R2 0.999.
+# Radians of the eyes per unit of a look shape, fitted to a real Live Link Face take (r > 0.99).
 LOOK_ASIDE: Final = 0.60
 LOOK_DOWN: Final = 0.61
 LOOK_UP: Final = 0.44
@@ -110,12 +111,15 @@ class Capturer:
     def __init__(self, landmarker: Path | None = None, processes: int = 1) -> None:
         if processes < 1:
             raise SettingError(f"got {processes} processes: expected at least 1")
-        self._model = _model(landmarker)
-        self._identity = sha256(self._model.read_bytes()).hexdigest()
+        model = _model(landmarker)
+        self._identity = sha256(model.read_bytes()).hexdigest()
         with ExitStack() as stack:
-            self._workers = [stack.enter_context(_Worker(self._model)) for _ in range(processes)]
+            self._workers = [_Worker(model) for _ in range(processes)]
             for worker in self._workers:
-                worker.begin()
+                stack.callback(worker.stop)
+                worker.start()
+            for worker in self._workers:
+                worker.ready()
             self._stack = stack.pop_all()
 
     def __enter__(self) -> Capturer:
@@ -137,7 +141,7 @@ class Capturer:
                 done.append(earlier)
                 count = len(earlier)
             blocks = stack.enter_context(closing(_blocks(film, count)))
-            for records in self._run(blocks):
+            for records in stack.enter_context(closing(self._run(blocks))):
                 done.append(records)
                 count += len(records)
                 if note is not None:
@@ -151,48 +155,49 @@ class Capturer:
             part.unlink()
         return _take(film, np.concatenate([np.zeros(0, RECORD), *done]))
 
-    def _run(self, blocks: Iterator[list[Picture | None]]) -> Iterator[NDArray[np.void]]:
+    def _run(self, blocks: Iterator[list[Picture | None]]) -> Generator[NDArray[np.void]]:
         """Records of every block, in order; the workers take turns."""
         busy: deque[_Worker] = deque()
-        for number, block in enumerate(blocks):
-            if len(busy) == len(self._workers):
-                yield busy.popleft().answer()
-            worker = self._workers[number % len(self._workers)]
-            worker.ask(block)
-            busy.append(worker)
-        while busy:
-            yield busy.popleft().answer()
+        turns = cycle(self._workers)
+        try:
+            for block in blocks:
+                if len(busy) == len(self._workers):
+                    records = busy[0].answer()
+                    busy.popleft()
+                    yield records
+                busy.append(next(turns))
+                busy[-1].ask(block)
+            while busy:
+                records = busy[0].answer()
+                busy.popleft()
+                yield records
+        finally:
+            if busy:  # an error or Ctrl-C: what they would still answer belongs to no later video
+                for worker in self._workers:
+                    worker.stop()
 
 
 class _Worker:
-    """A process of worker.py."""
+    """A process of worker.py; it starts anew when it is asked after a stop."""
 
     def __init__(self, model: Path) -> None:
+        self._model = model
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Let it load MediaPipe."""
         proxies = dict.fromkeys(("http_proxy", "https_proxy", "all_proxy", "HTTPS_PROXY", "ALL_PROXY"), NOWHERE)
-        unset = {"no_proxy", "NO_PROXY"}
-        kept = {name: value for name, value in os.environ.items() if name not in unset}
+        kept = {name: value for name, value in os.environ.items() if name.lower() != "no_proxy"}
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "duomorph.video.worker", str(model)],
+            [sys.executable, "-P", "-m", "duomorph.video.worker", str(self._model)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env=kept | proxies,
         )
 
-    def __enter__(self) -> _Worker:
-        return self
-
-    def __exit__(self, *problem: object) -> None:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.kill()
-        self._process.wait()
-        self._process.stdout.close()
-        with suppress(BrokenPipeError):  # it may not have read all
-            self._process.stdin.close()
-
-    def begin(self) -> None:
-        """Wait until it is ready."""
+    def ready(self) -> None:
+        """Wait until it has."""
         kind, _, text = str(self.answer()).partition(": ")
         text = " ".join(text.split())[:160]
         if kind == "import":
@@ -200,8 +205,25 @@ class _Worker:
         if kind == "model":
             raise ModelError(f"the face landmarker cannot be used ({text}): get a fresh one from {PAGE}")
 
+    def stop(self) -> None:
+        """End it, whatever it is at."""
+        if self._process is None:
+            return
+        process, self._process = self._process, None
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        with suppress(BrokenPipeError):  # it may not have read all
+            process.stdin.close()
+
     def ask(self, block: list[Picture | None]) -> None:
         """Send pictures; it must not be at work on others."""
+        if self._process is None:
+            self.start()
+            self.ready()
+        assert self._process is not None
         assert self._process.stdin is not None
         try:
             pickle.dump(block, self._process.stdin, protocol=5)
@@ -211,6 +233,7 @@ class _Worker:
 
     def answer(self) -> Any:
         """What it makes of them."""
+        assert self._process is not None
         assert self._process.stdout is not None
         try:
             return pickle.load(self._process.stdout)
@@ -218,6 +241,7 @@ class _Worker:
             raise self._gone() from None
 
     def _gone(self) -> CorpusError:
+        assert self._process is not None
         return CorpusError(
             f"the process that looks for faces ended (code {self._process.wait()}): expected it to live; "
             "free memory or take fewer processes"
