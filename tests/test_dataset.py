@@ -317,6 +317,12 @@ def test_the_manifest_is_checked_too(data: Path) -> None:
     ]  # fmt: skip
 
 
+def test_the_same_curves_twice(data: Path) -> None:
+    shutil.copy(data / "curves/take0.jsonl", data / "curves/take1.jsonl")
+    mend(data)
+    assert [(problem.kind, problem.lines, problem.fatal) for problem in found(data)] == [("copy", ((2, 2),), False)]
+
+
 def test_dead_shapes(tmp_path: Path) -> None:
     with Writer(tmp_path) as out:
         for k in range(2):

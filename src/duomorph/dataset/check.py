@@ -104,7 +104,7 @@ def check(folder: str | Path, sounds: bool = True, show: Callable[[str], None] |
     report = Report()
     sessions = Sessions()
     still: dict[str, NDArray[np.bool_]] = {}  # by style, the shapes that were captured and have not moved
-    seen: dict[str, int] = {}
+    seen: dict[str, int] = {}  # ids and checksums of curves -> line
     curves_of: dict[str, str] = {}
     for line, text in manifest.lines(folder):
         try:
@@ -115,6 +115,7 @@ def check(folder: str | Path, sounds: bool = True, show: Callable[[str], None] |
         for kind, message, fatal in _entry(entry, seen):
             report.problems.append(Problem(manifest.NAME, ((line, line),), kind, message, fatal))
         seen.setdefault(entry.id, line)
+        seen.setdefault(entry.checksum["curves"], line)
         curves_of[entry.id] = entry.curves
         clip = _Clip(folder, entry)
         clip.check_curves()
@@ -151,6 +152,8 @@ def _entry(entry: Entry, seen: dict[str, int]) -> Iterator[tuple[str, str, bool]
     """What a line of the manifest shows by itself."""
     if entry.id in seen:
         yield "twice", f"the clip {entry.id!r} is there twice: expected it once, as on line {seen[entry.id]}", True
+    elif (curves := entry.checksum["curves"]) in seen:
+        yield "copy", f"the clip {entry.id!r} has the curves of line {seen[curves]}: expected its own", False
     for name in ("speaker", "style", "licence"):
         if not getattr(entry, name):
             yield name, f"the clip {entry.id!r} names no {name}: expected one", False

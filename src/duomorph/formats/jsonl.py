@@ -240,10 +240,11 @@ def _floats(values: object) -> list[float] | None:
     """A list of JSON numbers; NaN, which Python's reader lets through, is one until it meets a limit. None: no such."""
     if not isinstance(values, list):
         return None
-    if not set(map(type, values)) <= {float, int}:
+    kinds = set(map(type, values))
+    if not kinds <= {float, int}:
         return None
     try:
-        return list(map(float, values))
+        return values if int not in kinds else list(map(float, values))
     except OverflowError:
         return None
 
