@@ -134,7 +134,7 @@ def test_two_inputs_for_one_name(tmp_path: Path, take: Path, clip: Clip, capsys:
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("data", [b"?", b"time\n", b"\x00" * 100, b"PK\x03\x04", b"{}", b'{"frames": 3}', b"[" * 10_000])
+@pytest.mark.parametrize("data", [b"?", b"time\n", b"\x00" * 100, b"PK", b"{}", b'{"frames": 3}', b"[" * 10_000])
 @pytest.mark.parametrize("suffix", formats.SUFFIXES)
 def test_damaged_input(tmp_path: Path, capsys: pytest.CaptureFixture[str], suffix: str, data: bytes) -> None:
     path = tmp_path / f"bad{suffix}"

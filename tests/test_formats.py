@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 import tracemalloc
+import zipfile
 from dataclasses import fields, replace
 from fractions import Fraction
 from pathlib import Path
@@ -559,6 +560,14 @@ def archive(**arrays: object) -> bytes:
     return out.getvalue()
 
 
+def foreign_member() -> bytes:
+    """An archive whose fps is no array: numpy hands it out as bytes."""
+    out = io.BytesIO(archive(weights=np.zeros((2, 52), np.float32), names=NAMES))
+    with zipfile.ZipFile(out, "a") as file:
+        file.writestr("fps.npy", "30")
+    return out.getvalue()
+
+
 def frame(time: object = 0.0, count: int = 52, value: object = 0.0) -> bytes:
     return json.dumps({"timestamp": time, "blendshapes": [value] * count}).encode() + b"\n"
 
@@ -644,6 +653,7 @@ BAD_EXTRAS: list[dict[str, np.ndarray]] = [
         *((".jsonl", header(**bad)) for bad in BAD_HEADERS),
         (".npz", b""),
         (".npz", b"PK\x03\x04 not really"),
+        (".npz", foreign_member()),
         (".npz", archive(weights=np.zeros((2, 52), np.float32))),
         (".npz", archive(weights=np.zeros((2, 51), np.float32), names=NAMES, fps=np.array([30, 1]))),
         (".npz", archive(weights=np.zeros((2, 52), np.float32), names=NAMES, fps=np.array([30, 0]))),

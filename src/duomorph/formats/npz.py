@@ -13,6 +13,8 @@ Reading takes other people's archives too: shapes under `shape`, some of the 52,
 from __future__ import annotations
 
 import io
+import tokenize
+import warnings
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -97,15 +99,19 @@ def decode(data: bytes) -> Clip:
 
 def _arrays(data: bytes) -> Arrays:
     try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+        with warnings.catch_warnings(), np.load(io.BytesIO(data), allow_pickle=False) as archive:
+            warnings.simplefilter("ignore", UserWarning)  # numpy speaks up about headers from Python 2
             arrays = {name: archive[name] for name in _KEYS if name in archive}
         missing = [name for name in ("weights", "fps") if name not in arrays]
         if missing or not arrays.keys() & {"names", "shape"}:
             raise KeyError(missing[0] if missing else "names")
+        if not all(isinstance(array, np.ndarray) for array in arrays.values()):  # numpy gives other files as bytes
+            raise TypeError("a member is no array")
         return arrays
     except (OSError, ValueError, KeyError, EOFError, TypeError, AttributeError, MemoryError, SyntaxError) as problem:
-        raise FormatError(f"this is no curve archive ({problem}): expected weights, names, fps; mend it") from None
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError):
+        reason = str(problem).partition("\n")[0][:100]
+        raise FormatError(f"this is no curve archive ({reason}): expected weights, names, fps; mend it") from None
+    except (zipfile.BadZipFile, zlib.error, tokenize.TokenError, NotImplementedError, OverflowError, RuntimeError):
         raise FormatError("this archive is damaged: expected weights, names and fps; copy it again") from None
 
 
