@@ -15,7 +15,7 @@ import pytest
 
 from duomorph import arkit, video
 from duomorph.errors import CorpusError, DuomorphError, FormatError, MissingExtra, ModelError, SettingError
-from duomorph.video import face, film
+from duomorph.video import face, film, workers
 from duomorph.video.face import Window
 
 CLIPS = ("bbaf2n", "lwik9s")
@@ -432,8 +432,8 @@ def test_a_bad_landmarker_is_refused(landmarker: Path, tmp_path: Path, monkeypat
     monkeypatch.delenv("DUOMORPH_LANDMARKER", raising=False)
     refusals: list[tuple[DuomorphError, str]] = []
     for named in (None, tmp_path / "no.task", tmp_path, letter):
-        with pytest.raises(ModelError, match=re.escape(video.PAGE)) as refusal:
-            video.Capturer(named)
+        with pytest.raises(ModelError, match=re.escape(workers.PAGE)) as refusal, video.Capturer(named):
+            pass
         assert "\n" not in str(refusal.value)
         refusals.append((refusal.value, str(named)))
     with pytest.raises(SettingError, match="0 processes"):
@@ -446,10 +446,10 @@ def test_a_bad_landmarker_is_refused(landmarker: Path, tmp_path: Path, monkeypat
 @pytest.mark.corpus
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc")
 def test_mediapipe_cannot_call_home(capturer: video.Capturer) -> None:
-    for worker in capturer._workers:
+    for worker in capturer._workers._workers:
         assert worker._process is not None
         settings = Path(f"/proc/{worker._process.pid}/environ").read_bytes().split(b"\0")
-        assert b"https_proxy=" + video.NOWHERE.encode() in settings
+        assert b"https_proxy=" + workers.NOWHERE.encode() in settings
         assert not any(setting.upper().startswith(b"NO_PROXY=") for setting in settings)
 
 
@@ -464,7 +464,7 @@ def test_a_failure_leaves_nothing_behind(
         with pytest.raises(CorpusError, match="cut short"):
             capturer.capture(cut)
         after_cut = capturer.capture(talk)
-        for worker in capturer._workers:
+        for worker in capturer._workers._workers:
             assert worker._process is not None
             worker._process.kill()
         with pytest.raises(CorpusError, match="ended"):

@@ -12,38 +12,31 @@ Needs the extra `video` (MediaPipe), the program ffmpeg and MediaPipe's model fi
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import math
-import os
-import pickle
-import subprocess
-import sys
-from collections import deque
-from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack, closing, suppress
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from fractions import Fraction
 from hashlib import sha256
-from itertools import cycle
+from importlib.metadata import version
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from duomorph import arkit, files
+from duomorph import arkit
 from duomorph.clip import Clip
-from duomorph.errors import CorpusError, FormatError, MissingExtra, ModelError, SettingError
+from duomorph.errors import CorpusError
 from duomorph.video.face import LIPS, RECORD
-from duomorph.video.film import Film, Picture, pictures, probe
+from duomorph.video.film import Film, pictures, probe
+from duomorph.video.notes import BLOCK, Notes
+from duomorph.video.workers import Block, Workers
 
 __all__ = ["LIPS", "Capture", "Capturer", "capture"]
 
-BLOCK: Final = 16  # pictures that share a crop, and that a worker gets at once
 BRIDGE: Final = Fraction(1, 10)  # s, longest gap that is filled by interpolation
-PAGE: Final = "https://ai.google.dev/edge/mediapipe/solutions/vision/face_landmarker"
-NOWHERE: Final = "http://127.0.0.1:9"  # nobody listens at the discard port
 # Radians of the eyes per unit of a look shape, fitted to a real Live Link Face take (r > 0.99).
 LOOK_ASIDE: Final = 0.60
 LOOK_DOWN: Final = 0.61
@@ -109,161 +102,47 @@ class Capturer:
     """
 
     def __init__(self, landmarker: Path | None = None, processes: int = 1) -> None:
-        if processes < 1:
-            raise SettingError(f"got {processes} processes: expected at least 1")
-        model = _model(landmarker)
-        self._identity = sha256(model.read_bytes()).hexdigest()
-        with ExitStack() as stack:
-            self._workers = [_Worker(model) for _ in range(processes)]
-            for worker in self._workers:
-                stack.callback(worker.stop)
-                worker.start()
-            for worker in self._workers:
-                worker.ready()
-            self._stack = stack.pop_all()
+        self._workers = Workers(landmarker, processes)
+        self._model = sha256(self._workers.model.read_bytes()).hexdigest()
 
     def __enter__(self) -> Capturer:
+        self._workers.__enter__()
         return self
 
     def __exit__(self, *problem: object) -> None:
-        self._stack.close()
+        self._workers.stop()
 
     def capture(self, path: Path, progress: Progress | None = None, part: Path | None = None) -> Capture:
         """As the function `capture`."""
         film = probe(path)
-        done: list[NDArray[np.void]] = []
-        count = 0
         with ExitStack() as stack:
-            note: IO[bytes] | None = None
-            if part is not None:
-                earlier, note = _resume(part, film, self._identity)
-                stack.callback(note.close)
-                done.append(earlier)
-                count = len(earlier)
+            notes = stack.enter_context(Notes(part, self._about(film))) if part is not None else None
+            done = [notes.earlier if notes is not None else np.zeros(0, RECORD)]
+            count = len(done[0])
             blocks = stack.enter_context(closing(_blocks(film, count)))
-            for records in stack.enter_context(closing(self._run(blocks))):
+            for records in stack.enter_context(closing(self._workers.run(blocks))):
                 done.append(records)
                 count += len(records)
-                if note is not None:
-                    note.write(records.tobytes())
-                    note.flush()
+                if notes is not None:
+                    notes.add(records)
                 if progress is not None:
                     progress(count, max(film.frames, count))
         if progress is not None and count != film.frames:
             progress(count, count)
-        if part is not None:
-            part.unlink()
-        return _take(film, np.concatenate([np.zeros(0, RECORD), *done]))
+        if notes is not None:
+            notes.remove()
+        return _take(film, np.concatenate(done))
 
-    def _run(self, blocks: Iterator[list[Picture | None]]) -> Generator[NDArray[np.void]]:
-        """Records of every block, in order; the workers take turns."""
-        busy: deque[_Worker] = deque()
-        turns = cycle(self._workers)
-        try:
-            for block in blocks:
-                if len(busy) == len(self._workers):
-                    records = busy[0].answer()
-                    busy.popleft()
-                    yield records
-                busy.append(next(turns))
-                busy[-1].ask(block)
-            while busy:
-                records = busy[0].answer()
-                busy.popleft()
-                yield records
-        finally:
-            if busy:  # an error or Ctrl-C: what they would still answer belongs to no later video
-                for worker in self._workers:
-                    worker.stop()
+    def _about(self, film: Film) -> str:
+        status = film.path.stat()
+        video = [film.path.name, status.st_size, status.st_mtime_ns, str(film.fps)]
+        return json.dumps([*video, self._model, version("mediapipe"), BLOCK, RECORD.itemsize])
 
 
-class _Worker:
-    """A process of worker.py; it starts anew when it is asked after a stop."""
-
-    def __init__(self, model: Path) -> None:
-        self._model = model
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        """Let it load MediaPipe."""
-        proxies = dict.fromkeys(("http_proxy", "https_proxy", "all_proxy", "HTTPS_PROXY", "ALL_PROXY"), NOWHERE)
-        kept = {name: value for name, value in os.environ.items() if name.lower() != "no_proxy"}
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "duomorph.video.worker", str(self._model)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=kept | proxies,
-        )
-
-    def ready(self) -> None:
-        """Wait until it has."""
-        kind, _, text = str(self.answer()).partition(": ")
-        text = " ".join(text.split())[:160]
-        if kind == "import":
-            raise MissingExtra(f"video needs MediaPipe, which cannot be loaded ({text}): see docs/video.md")
-        if kind == "model":
-            raise ModelError(f"the face landmarker cannot be used ({text}): get a fresh one from {PAGE}")
-
-    def stop(self) -> None:
-        """End it, whatever it is at."""
-        if self._process is None:
-            return
-        process, self._process = self._process, None
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.kill()
-        process.wait()
-        process.stdout.close()
-        with suppress(BrokenPipeError):  # it may not have read all
-            process.stdin.close()
-
-    def ask(self, block: list[Picture | None]) -> None:
-        """Send pictures; it must not be at work on others."""
-        if self._process is None:
-            self.start()
-            self.ready()
-        assert self._process is not None
-        assert self._process.stdin is not None
-        try:
-            pickle.dump(block, self._process.stdin, protocol=5)
-            self._process.stdin.flush()
-        except BrokenPipeError:
-            raise self._gone() from None
-
-    def answer(self) -> Any:
-        """What it makes of them."""
-        assert self._process is not None
-        assert self._process.stdout is not None
-        try:
-            return pickle.load(self._process.stdout)
-        except (EOFError, pickle.UnpicklingError):
-            raise self._gone() from None
-
-    def _gone(self) -> CorpusError:
-        assert self._process is not None
-        return CorpusError(
-            f"the process that looks for faces ended (code {self._process.wait()}): expected it to live; "
-            "free memory or take fewer processes"
-        )
-
-
-def _model(landmarker: Path | None) -> Path:
-    """The model file that was named, or a word on where to get it."""
-    if importlib.util.find_spec("mediapipe") is None:
-        raise MissingExtra("video needs mediapipe: install it with  pip install 'duomorph[video]'")
-    named = landmarker or os.environ.get("DUOMORPH_LANDMARKER")
-    if not named:
-        raise ModelError(f"no face landmarker: get face_landmarker.task from {PAGE} and set DUOMORPH_LANDMARKER to it")
-    if not Path(named).is_file():
-        raise ModelError(f"no face landmarker at {str(named)!r}: expected face_landmarker.task; get it from {PAGE}")
-    return Path(named)
-
-
-def _blocks(film: Film, skip: int) -> Generator[list[Picture | None]]:
+def _blocks(film: Film, skip: int) -> Generator[Block]:
     """The film's pictures from number `skip` on, by BLOCK; a picture that repeats the one before is None."""
     with closing(pictures(film)) as shown:
-        block: list[Picture | None] = []
+        block: Block = []
         before = None
         for number, picture in enumerate(shown):
             if number >= skip:
@@ -274,28 +153,6 @@ def _blocks(film: Film, skip: int) -> Generator[list[Picture | None]]:
                 block = []
         if block:
             yield block
-
-
-def _resume(part: Path, film: Film, model: str) -> tuple[NDArray[np.void], IO[bytes]]:
-    """Records of whole blocks that `part` holds of this film, and the file, open to go on."""
-    place = files.writable(part)
-    status = film.path.stat()
-    about = [film.path.name, status.st_size, status.st_mtime_ns, str(film.fps), model, BLOCK, RECORD.itemsize]
-    head = (json.dumps(about) + "\n").encode()
-    try:
-        note = place.open("r+b" if place.exists() else "w+b")
-        whole = 0
-        data = note.read()
-        if data.startswith(head):
-            whole = (len(data) - len(head)) // RECORD.itemsize // BLOCK * BLOCK
-        records = np.frombuffer(data, RECORD, whole, len(head)) if whole else np.zeros(0, RECORD)
-        note.seek(0)
-        note.write(head)
-        note.truncate(len(head) + records.nbytes)
-        note.seek(0, os.SEEK_END)
-    except OSError as problem:
-        raise FormatError(f"cannot write {str(part)!r}: {problem.strerror}; choose another place") from None
-    return records, note
 
 
 def _take(film: Film, records: NDArray[np.void]) -> Capture:
