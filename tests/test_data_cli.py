@@ -168,6 +168,17 @@ def test_each_is_told_and_one_stops_no_other(tmp_path: Path, capsys: pytest.Capt
     ]  # fmt: skip
 
 
+def test_a_data_set_and_a_link_are_no_takes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    put(tmp_path / "takes", "one", "npz", 1)
+    (tmp_path / "takes" / "round").symlink_to(tmp_path / "takes")
+    assert run("import", tmp_path / "takes", "-o", tmp_path / "takes" / "data") == 0
+    capsys.readouterr()
+    assert run("import", tmp_path / "takes", "-o", tmp_path / "takes" / "data", "--resume") == 0
+    said = capsys.readouterr().out
+    assert f"{tmp_path / 'takes' / 'data'}: left out: a data set already\n" in said
+    assert said.count("left out") == 2  # and the take that is in
+
+
 def test_resume(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     put(tmp_path / "takes", "one", "npz", 1)
     assert run("import", tmp_path / "takes", "-o", tmp_path / "data") == 0

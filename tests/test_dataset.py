@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
 
 from duomorph import arkit, audio, formats
 from duomorph.clip import Clip
@@ -110,6 +112,14 @@ def test_work_that_stops_half_way_keeps_what_is_whole(tmp_path: Path) -> None:
     assert not check(tmp_path).fatal
 
 
+def test_a_manifest_is_saved_on_the_way(tmp_path: Path) -> None:
+    sound, clip = talk(0.2, 0)
+    out = Writer(tmp_path)
+    for k in range(25):  # and then the power goes
+        out.add(id=f"t{k}", sound=sound, clip=clip, **LABELS)
+    assert len(list(read(tmp_path))) == 20
+
+
 @pytest.mark.parametrize(
     ("change", "error"),
     [
@@ -146,6 +156,34 @@ def test_damaged_lines_are_refused(made: Path, change: dict[str, object]) -> Non
     assert manifest.line_of(manifest.parse(line)) == line
     with pytest.raises(CorpusError, match=r"got .*expected|out of range: expected"):
         manifest.parse(json.dumps({**json.loads(line), **change}))
+
+
+@given(choices=st.data())
+def test_any_damage_to_a_manifest_is_told(made: Path, choices: st.DataObject) -> None:
+    line = bytearray((made / manifest.NAME).read_bytes().splitlines()[0])
+    for _ in range(choices.draw(st.integers(1, 5))):
+        place = choices.draw(st.integers(0, len(line)))
+        line[place : place + choices.draw(st.integers(0, 4))] = choices.draw(st.binary(max_size=4))
+    with suppress(CorpusError):
+        manifest.parse(line.decode(errors="replace"))
+
+
+@given(choices=st.data())
+def test_no_damage_stops_a_check(made: Path, tmp_path: Path, choices: st.DataObject) -> None:
+    data = tmp_path / "data"
+    shutil.rmtree(data, ignore_errors=True)
+    shutil.copytree(made, data)
+    file = choices.draw(st.sampled_from(["curves/take0.jsonl", "audio/take0.flac", "manifest.jsonl"]))
+    damaged = bytearray((data / file).read_bytes())
+    for _ in range(choices.draw(st.integers(1, 5))):
+        place = choices.draw(st.integers(0, min(1500, len(damaged)))) | choices.draw(st.sampled_from([0, 0x4000]))
+        damaged[place : place + choices.draw(st.integers(0, 40))] = choices.draw(st.binary(max_size=4))
+    (data / file).write_bytes(damaged)
+    report = check(data)
+    assert all(str(problem) for problem in report.problems)
+    json.dumps(report.as_json())
+    if damaged != (made / file).read_bytes() and file != manifest.NAME:
+        assert report.fatal
 
 
 def test_no_data_set(tmp_path: Path) -> None:

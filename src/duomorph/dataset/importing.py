@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from duomorph import audio, formats
 from duomorph.clip import Clip
 from duomorph.clock import SAMPLE_RATE, end_sample
+from duomorph.dataset import manifest
 from duomorph.dataset.manifest import ID, Writer
 from duomorph.errors import CorpusError, DuomorphError
 
@@ -38,7 +39,7 @@ CURVES: Final = (".jsonl", ".json", ".csv", ".npz")  # the first that reads is t
 BESIDE: Final = ("audio", "wav", "wave", "sound")  # folders in which sounds may lie
 KIND_BYTES: Final = 1 << 16  # of a curve file, that tell its format
 LEAST_S: Final = 1.0  # shorter pieces between frames without a face are left out
-ABOUT: Final = ("metadata.json", "timecode.json", "take.json", "frame_log.csv", "manifest.jsonl", "split.json")
+ABOUT: Final = ("metadata.json", "timecode.json", "take.json", "frame_log.csv")
 _PHONE: Final = re.compile(r"(?P<take>.+)_iPhone(?:_(?P<kind>cal|raw|neutral))?", re.IGNORECASE)
 _BEAT: Final = re.compile(r"\d+_(?P<speaker>[a-z]+)(_\d+)+")
 
@@ -202,14 +203,18 @@ def _pieces(clip: Clip, missed: NDArray[np.bool_]) -> tuple[list[Clip], float]:
 
 
 def _folder(folder: Path, root: Path) -> Iterator[Found | Outcome]:
+    if (folder / manifest.NAME).exists():
+        yield Outcome(folder, "", why="a data set already")
+        return
     yield from _takes(folder, root)
     try:
-        inside = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+        inside = sorted(path for path in folder.iterdir() if path.is_dir() and not path.is_symlink())
     except OSError as problem:
         yield Outcome(folder, "", why=f"cannot be opened ({problem.strerror})", failed=True)
         return
     for path in inside:
-        if not (path.name.lower() in BESIDE and any(folder.glob(f"*{suffix}") for suffix in CURVES)):
+        beside = path.name.lower() in BESIDE and any(any(folder.glob(f"*{suffix}")) for suffix in CURVES)
+        if not beside and not path.name.startswith("."):
             yield from _folder(path, root)
 
 

@@ -35,6 +35,7 @@ from duomorph.formats import jsonl
 
 NAME: Final = "manifest.jsonl"
 ID: Final = re.compile(r"\w[\w.+=@-]{0,99}")  # also a file name on every system
+SAVED: Final = 10  # clips, or a tenth of them, after which the manifest is written
 _SUM: Final = re.compile(r"[0-9a-f]{64}")
 
 
@@ -154,7 +155,7 @@ class Writer:
             files.folder(self.folder / name)
         self._entries = {entry.id: entry for entry in read(folder)} if (self.folder / NAME).exists() else {}
         self._sounds = {entry.checksum["audio"]: entry.audio for entry in self._entries.values()}
-        self._added = False
+        self._unsaved = 0
 
     def __enter__(self) -> Self:
         return self
@@ -163,8 +164,12 @@ class Writer:
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Write the manifest: after an error or Ctrl-C too, for every clip in it is whole."""
-        if self._added or not (self.folder / NAME).exists():
-            write(self.folder, self._entries.values())
+        if self._unsaved or not (self.folder / NAME).exists():
+            self._save()
+
+    def _save(self) -> None:
+        write(self.folder, self._entries.values())
+        self._unsaved = 0
 
     def __contains__(self, id: str) -> bool:
         return id in self._entries
@@ -221,7 +226,9 @@ class Writer:
         )
         self._sounds[entry.checksum["audio"]] = stored
         self._entries[id] = entry
-        self._added = True
+        self._unsaved += 1
+        if self._unsaved >= max(SAVED, len(self._entries) // SAVED):  # a power cut costs no hours, nor does saving
+            self._save()
         return entry
 
     def _take_sound(self, id: str, sound: Path | NDArray[np.float32]) -> tuple[str, int]:

@@ -1,7 +1,7 @@
 """JSON lines, the data set format: one frame a line, beside a sound file of the same name.
 
-One promise: what we write reads back exactly, the clip and all that is known about it; what others write in this shape
-reads too; and a file of any length is read in blocks, with the numbers of its lines.
+One promise: what we write reads back exactly, with all that is known of the clip but its `stamps` and `beyond`, for a
+data set has even frames from 0 to 1; what others write in this shape reads too; a file of any length is read in blocks.
 
     {"names": ["eyeBlinkLeft", ...], "fps": "30", "start": "0"}          <- ours; may be absent when reading
     {"timestamp": 0.0, "blendshapes": [0.0125, 0.0, ...]}
