@@ -298,6 +298,7 @@ def test_angles_undo_a_rotation() -> None:
     assert angles["LeftEyePitch"] == 0 < angles["RightEyePitch"]
 
 
+@pytest.mark.corpus
 def test_eye_angles_are_those_of_a_real_take(corpus: Path) -> None:
     rows = (corpus / "fixtures" / "livelink_rom_iphone.csv").read_text().splitlines()
     names = rows[0].split(",")[2:]
