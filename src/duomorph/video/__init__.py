@@ -52,8 +52,8 @@ class Capture:
 
     Attributes:
         clip: the curves, with the nine angles.
-        missed: (T,) bool, no face to measure for more than 100 ms, or at an end: the clip holds the frame before (at the
-            beginning the one after); leave these frames out.
+        missed: (T,) bool, no face to measure for more than 100 ms, or at an end: the clip holds the frame before (at
+            the beginning the one after); leave these frames out.
         bridged: (T,) bool, a shorter gap: interpolated between its neighbours.
         lips: (T, 40, 3) float32, the landmarks `LIPS`: x to the right and y down in fractions of the picture,
             z away from the camera in units of the picture's width.
