@@ -15,6 +15,7 @@ from pathlib import Path
 
 from duomorph import corpus
 from duomorph.clip import Clip
+from duomorph.dataset import split
 from duomorph.dataset.manifest import Writer
 from duomorph.errors import DuomorphError
 
@@ -25,8 +26,8 @@ def main() -> None:
     parser.add_argument("-o", "--output", metavar="DATASET", type=Path, required=True)
     options = parser.parse_args()
     source = corpus.SOURCES["facegood"]
-    held = corpus.load("facegood", "test")
-    takes = held + corpus.load("facegood", "train")
+    tests = corpus.load("facegood", "test")
+    takes = tests + corpus.load("facegood", "train")
     with Writer(options.output) as out:
         for take in sorted(takes, key=lambda take: take.name):
             if take.name not in out:
@@ -40,8 +41,9 @@ def main() -> None:
                     licence=source.licence,
                     source=source.credit,
                 )
-    (options.output / "held_out.txt").write_text("".join(f"{take.name}\n" for take in held))
-    print(f"{len(takes)} takes, {len(held)} of them held out (held_out.txt)")
+    held = split.held_out(options.output).union(take.name for take in tests)
+    split.save(options.output, split.listed(options.output, held))
+    print(f"{len(takes)} takes, {len(tests)} of them held out (split.json)")
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ import numpy as np
 
 from duomorph import corpus, restore
 from duomorph.clip import Clip
+from duomorph.dataset import split
 from duomorph.dataset.manifest import Writer
 from duomorph.errors import CorpusError, DuomorphError
 
@@ -107,8 +108,8 @@ def main() -> None:
                         source=credit + clip.source.removeprefix(take.clip.source),
                     )
     held = [id for take in takes if take.held for id in (take.name, f"{take.name}.restored")]
-    (options.output / "held_out.txt").write_text("".join(f"{id}\n" for id in held))
-    print(f"{len(takes)} clips in two styles, {len(held) // 2} of them held out (held_out.txt)")
+    split.save(options.output, split.listed(options.output, split.held_out(options.output).union(held)))
+    print(f"{len(takes)} clips in two styles, {len(held) // 2} of them held out (split.json)")
 
 
 if __name__ == "__main__":

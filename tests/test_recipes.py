@@ -13,7 +13,7 @@ import pytest
 import soundfile
 
 from duomorph import arkit, corpus, formats
-from duomorph.dataset import manifest
+from duomorph.dataset import check, manifest, split
 from lips import filmed, speech
 
 RECIPES = Path(__file__).parents[1] / "recipes"
@@ -67,12 +67,11 @@ def test_grid_becomes_two_styles(toy: Path, tmp_path: Path) -> None:
     out = tmp_path / "grid"
     done = run("grid.py", toy, "-o", out)
     assert done.returncode == 0, done.stderr
-    assert done.stdout == "5 clips in two styles, 2 of them held out (held_out.txt)\n"
+    assert done.stdout == "5 clips in two styles, 2 of them held out (split.json)\n"
     entries = {entry.id: entry for entry in manifest.read(out)}
     assert len(entries) == 10
     held = corpus.held_out()["grid_s1"][:2]
-    listed = (out / "held_out.txt").read_text().splitlines()
-    assert sorted(listed) == sorted([*held, *(f"{name}.restored" for name in held)])
+    assert split.held_out(out) == {*held, *(f"{name}.restored" for name in held)}
     raw, wide = entries["toy1"], entries["toy1.restored"]
     assert (raw.style, wide.style) == ("grid", "grid_restored")
     assert raw.audio == wide.audio
@@ -130,8 +129,15 @@ def test_facegood_comes_with_its_fold(toy: Path, tmp_path: Path) -> None:
     with np.load(toy / "facegood" / "1114_9_01.npz") as solve:
         np.testing.assert_allclose(clip["jawOpen"], solve["weights"][:, 0], atol=1e-6)
         np.testing.assert_allclose(clip["mouthFunnel"], solve["weights"][:, 1] + 0.35, atol=1e-6)
-    held = (tmp_path / "facegood" / "held_out.txt").read_text().split()
-    assert held == [corpus.held_out()["facegood"][0]]
+    assert split.held_out(tmp_path / "facegood") == {corpus.held_out()["facegood"][0]}
+
+
+def test_one_data_set_of_both(toy: Path, tmp_path: Path) -> None:
+    for recipe in ("grid.py", "facegood.py"):
+        assert run(recipe, toy, "-o", tmp_path / "both").returncode == 0
+    assert {entry.style for entry in manifest.read(tmp_path / "both")} == {"grid", "grid_restored", "facegood"}
+    assert len(split.held_out(tmp_path / "both")) == 5
+    assert check.check(tmp_path / "both").fatal == 0
 
 
 @pytest.mark.parametrize("recipe", ["grid.py", "facegood.py"])

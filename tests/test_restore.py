@@ -210,3 +210,16 @@ def _recipe() -> ModuleType:
     sys.modules["grid"] = module  # dataclasses look their module up
     spec.loader.exec_module(module)
     return module
+
+
+def test_the_documented_table_is_the_measured_one() -> None:
+    root = Path(__file__).parents[1]
+    report = json.loads((root / "benchmarks" / "results" / "restoration.json").read_text())
+    text = (root / "docs" / "restoration.md").read_text()
+    for name, figures in report["shapes"].items():
+        pairs = [(figures["raw"][key], figures["restored"][key]) for key in ("sd", "p99", "jitter", "at_bpm")]
+        assert f"| {name} | {' | '.join(f'{a:.3f} → {b:.3f}' for a, b in pairs)} |" in text
+        assert figures["restored"]["jitter"] < figures["raw"]["jitter"]
+        assert figures["aim"] == restore.RANGES[name.removesuffix("Left").removesuffix("Right")][0]
+    rounding = report["AUC of pucker + funnel, UW OW W against IY EH S"]
+    assert f"{rounding['restored, held out']:.3f} ({rounding['restored, all']:.3f})" in text
