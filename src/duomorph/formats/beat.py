@@ -31,9 +31,9 @@ def encode(clip: Clip) -> bytes:
     """The clip as a JSON file, a frame a line; tongueOut has no place in it."""
     out = io.BytesIO()
     out.write(f'{{"names": {json.dumps(ORDER)}, "frames": ['.encode("ascii"))
-    for k, weights in enumerate(clip.weights[:, _PLACES]):
-        time, row = document.seconds(clip, k), document.numbers(weights)
-        out.write(f'{"," if k else ""}\n{{"weights": {row}, "time": {time!r}, "rotation": []}}'.encode("ascii"))
+    for k, (time, weights) in enumerate(zip(clip.times.tolist(), clip.weights[:, _PLACES], strict=True)):
+        frame = f'{{"weights": {document.numbers(weights)}, "time": {time!r}, "rotation": []}}'
+        out.write(f"{',' if k else ''}\n{frame}".encode("ascii"))
     out.write(b"\n]}\n")
     return out.getvalue()
 

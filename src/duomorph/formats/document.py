@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from duomorph.clip import Clip
 from duomorph.errors import FormatError
 
 
@@ -65,8 +64,3 @@ def matrix(rows: object, columns: int) -> NDArray[np.float64]:
 def numbers(row: NDArray[np.float32]) -> str:
     """A JSON list of the shortest numbers that mean the same float32."""
     return f"[{', '.join(row.astype('U16').tolist())}]"
-
-
-def seconds(clip: Clip, frame: int) -> float:
-    """Time of a frame, rounded once."""
-    return float(clip.start + frame / clip.fps)

@@ -108,8 +108,8 @@ def _stamps(clip: Clip) -> Sequence[str | None]:
 
 def _uneven(ticks: Sequence[int], numbers: Sequence[int], fps: Fraction) -> NDArray[np.float64] | None:
     """Seconds from frame 0 to each frame by the device's clock, NaN for a frame without a row; None if it is even."""
-    even = [math.floor(k / fps * SECOND + Fraction(1, 2)) for k in range(len(ticks))]
-    if all(tick - ticks[0] == there for tick, there in zip(ticks, even, strict=True)):
+    over, under = (SECOND / fps).as_integer_ratio()
+    if all(tick - ticks[0] == (2 * k * over + under) // (2 * under) for k, tick in enumerate(ticks)):
         return None
     stamps = np.full(numbers[-1] + 1, np.nan)
     stamps[numbers] = (np.array(ticks, dtype=np.float64) - ticks[0]) / SECOND

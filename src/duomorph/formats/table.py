@@ -65,8 +65,7 @@ def encode(clip: Clip, header: Sequence[str], values: NDArray[np.float32]) -> by
     """A table of `values` (T, columns) behind the seconds of the frames; the shortest numbers that mean the same."""
     out = io.BytesIO()
     out.write((",".join(header) + "\n").encode("ascii"))
-    for k, row in enumerate(values):
-        time = float(clip.start + k / clip.fps)
+    for time, row in zip(clip.times.tolist(), values, strict=True):
         out.write(f"{time!r},{','.join(row.astype('U16').tolist())}\n".encode("ascii"))
     return out.getvalue()
 
