@@ -48,13 +48,14 @@ def from_corpus() -> Iterator[Take]:
         index, head = faces["lips_index"], faces["head"]
         width, height = map(int, faces["size"])
     row = {name: k for k, name in enumerate(clips)}
-    parts = {part: corpus.load("grid_s1", part) for part in ("train", "test")}
-    for take in sorted((take for takes in parts.values() for take in takes), key=lambda take: take.name):
+    held = corpus.held_out()["grid_s1"]
+    takes = corpus.load("grid_s1", "train") + corpus.load("grid_s1", "test")
+    for take in sorted(takes, key=lambda take: take.name):
         seen = marks[row[take.name]] / np.float32(65535)
         seen[..., 2] -= 0.5  # stored as z + 0.5
         lips = restore.Lips(seen, index, head[row[take.name]], (width, height))
         clip = Clip(take.weights, take.fps, captured=take.captured, source="MediaPipe FaceLandmarker, IMAGE mode")
-        yield Take(take.name, take.path, clip, lips, take in parts["test"])
+        yield Take(take.name, take.path, clip, lips, take.name in held)
 
 
 def from_videos(folder: Path, landmarker: Path | None, processes: int) -> Iterator[Take]:
@@ -78,6 +79,11 @@ def from_videos(folder: Path, landmarker: Path | None, processes: int) -> Iterat
             yield Take(path.stem, path, seen.clip, lips, number % HOLD == HOLD - 1)
 
 
+def ids(take: Take, talker: str) -> tuple[str, str]:
+    """What the two styles of a take are called; talkers share sentences, and so names."""
+    return f"{talker}_{take.name}", f"{talker}_{take.name}.restored"
+
+
 def main() -> None:
     """Write the data set; what it holds already stays."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0], allow_abbrev=False)
@@ -95,7 +101,8 @@ def main() -> None:
     with Writer(options.output) as out:
         for take in takes:
             wide = restore.restore(take.clip, take.lips, speaker)
-            for id, style, clip in ((take.name, "grid", take.clip), (f"{take.name}.restored", "grid_restored", wide)):
+            raw_id, wide_id = ids(take, options.talker)
+            for id, style, clip in ((raw_id, "grid", take.clip), (wide_id, "grid_restored", wide)):
                 if id not in out:
                     out.add(
                         id=id,
@@ -107,7 +114,7 @@ def main() -> None:
                         licence=source.licence,
                         source=credit + clip.source.removeprefix(take.clip.source),
                     )
-    held = [id for take in takes if take.held for id in (take.name, f"{take.name}.restored")]
+    held = [id for take in takes if take.held for id in ids(take, options.talker)]
     split.save(options.output, split.listed(options.output, split.held_out(options.output).union(held)))
     print(f"{len(takes)} clips in two styles, {len(held) // 2} of them held out (split.json)")
 

@@ -71,8 +71,8 @@ def test_grid_becomes_two_styles(toy: Path, tmp_path: Path) -> None:
     entries = {entry.id: entry for entry in manifest.read(out)}
     assert len(entries) == 10
     held = corpus.held_out()["grid_s1"][:2]
-    assert split.held_out(out) == {*held, *(f"{name}.restored" for name in held)}
-    raw, wide = entries["toy1"], entries["toy1.restored"]
+    assert split.held_out(out) == {f"s1_{name}{style}" for name in held for style in ("", ".restored")}
+    raw, wide = entries["s1_toy1"], entries["s1_toy1.restored"]
     assert (raw.style, wide.style) == ("grid", "grid_restored")
     assert raw.audio == wide.audio
     assert raw.licence == wide.licence == "CC BY 4.0"
@@ -114,7 +114,7 @@ def test_what_is_held_out_is_not_fitted_on(toy: Path, tmp_path: Path) -> None:
         {entry.id: entry.checksum["curves"] for entry in manifest.read(tmp_path / name)} for name in ("one", "two")
     )
     changed = {id for id in one if one[id] != two[id]}
-    assert changed == {f"{name}.restored" for name in corpus.held_out()["grid_s1"][:2]}
+    assert changed == {f"s1_{name}.restored" for name in corpus.held_out()["grid_s1"][:2]}
 
 
 def test_facegood_comes_with_its_fold(toy: Path, tmp_path: Path) -> None:
@@ -156,11 +156,11 @@ def test_videos_become_the_same_two_styles(corpus: Path, ffmpeg: str, tmp_path: 
     done = run("grid.py", None, "-o", tmp_path / "out", "--videos", corpus / "fixtures", "--landmarker", model)
     assert done.returncode == 0, done.stderr
     entries = {entry.id: entry for entry in manifest.read(tmp_path / "out")}
-    assert sorted(entries) == ["bbaf2n", "bbaf2n.restored", "lwik9s", "lwik9s.restored"]
+    assert sorted(entries) == ["s1_bbaf2n", "s1_bbaf2n.restored", "s1_lwik9s", "s1_lwik9s.restored"]
     with np.load(corpus / "grid_s1" / "faces.npz") as faces:
         row = [str(name) for name in faces["clip"]].index("bbaf2n")
         jaw = faces["weights"][row, :, [str(name) for name in faces["shape"]].index("jawOpen")]
-    clip = formats.read(tmp_path / "out" / entries["bbaf2n.restored"].curves)
+    clip = formats.read(tmp_path / "out" / entries["s1_bbaf2n.restored"].curves)
     assert np.corrcoef(clip["jawOpen"], jaw)[0, 1] > 0.95
-    both = [formats.read(tmp_path / "out" / entries[f"{name}.restored"].curves) for name in ("bbaf2n", "lwik9s")]
+    both = [formats.read(tmp_path / "out" / entries[f"s1_{name}.restored"].curves) for name in ("bbaf2n", "lwik9s")]
     assert np.concatenate([clip["mouthFunnel"] for clip in both]).std() == pytest.approx(0.1, rel=0.01)
