@@ -24,6 +24,7 @@ from duomorph.errors import FormatError
 from duomorph.formats import a2f, beat, jsonl, livelink, nim, npz, plain
 from duomorph.formats.columns import CSV_ORDER
 from duomorph.formats.rate import frames
+from test_readme import example
 
 RATES = [Fraction(rate) for rate in (24, 25, 30, 37, 48, 50, 59, 60, 100, 120)] + [
     Fraction(30000, 1001),
@@ -460,6 +461,22 @@ def test_old_archives_read() -> None:
     weights = np.random.default_rng(0).random((3, 52), dtype=np.float32)
     clip = npz.decode(archive(weights=weights, names=NAMES, fps=np.array([30, 1]), start=np.array([1, 3])))
     same(Clip(weights, Fraction(30), Fraction(1, 3)), clip, *EVERYTHING)
+
+
+def test_examples_of_modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    clip = waves()
+    clip.save("take.csv")
+    example("duomorph.formats")
+    assert len(formats.read("take.npz")) == len(formats.read("take.csv", "plain")) == 90
+    example("duomorph.clip", clip=clip)
+    assert example("duomorph.formats.livelink", clip=clip)["data"].startswith(b"Timecode,")
+    example("duomorph.retime", clip=clip)
+    assert formats.read("take.csv").fps == Fraction(30_000, 1001)
+    table_of = {"data": plain.encode(clip)}
+    assert len(example("duomorph.formats.table", **table_of)["clip"]) == 90
+    names = list(arkit.NAMES)
+    assert example("duomorph.formats.document", data=a2f.encode(clip), names=names)["values"].shape == (90, 52)
 
 
 @pytest.mark.parametrize("name", sorted(formats.FORMATS))

@@ -5,7 +5,7 @@ stop the others.
 
     jobs = plan([Path("a.wav"), Path("b.flac")], "out/", format="livelink")
     report = animate(face, jobs, Options(fps=Fraction(30)), tell=print, progress=print)
-    report = convert(plan([Path("take.csv")], "take.npz"), Fraction(60), None, tell=print, progress=print)
+    convert(plan([Path("out/b.csv")], "b.npz"), Fraction(60), None, tell=print, progress=print)
 """
 
 from __future__ import annotations
