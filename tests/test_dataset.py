@@ -112,6 +112,17 @@ def test_work_that_stops_half_way_keeps_what_is_whole(tmp_path: Path) -> None:
     assert not check(tmp_path).fatal
 
 
+def test_words_of_any_kind_are_kept(tmp_path: Path) -> None:
+    sound, clip = talk(0.2, 0)
+    odd = b"\xff".decode(errors="surrogateescape")
+    words = {"speaker": "Žofie \u2028 😀", "style": "a\nb", "licence": '"own"', "session": odd}
+    with Writer(tmp_path) as out:
+        out.add(id="take", sound=sound, clip=clip, **words)
+    (entry,) = read(tmp_path)
+    assert {name: getattr(entry, name) for name in words} == words
+    assert check(tmp_path).fatal == 0
+
+
 def test_a_manifest_is_saved_on_the_way(tmp_path: Path) -> None:
     sound, clip = talk(0.2, 0)
     out = Writer(tmp_path)
@@ -331,6 +342,19 @@ def test_sounds(data: Path, sound: np.ndarray, kinds: set[str]) -> None:
     problems = [problem for problem in found(data) if problem.kind != "lag"]
     assert {problem.kind for problem in problems} == kinds
     assert not kinds & {problem.kind for problem in found(data, sounds=False)}
+
+
+def test_clipping_is_counted_by_places_and_told_once(data: Path) -> None:
+    sound = np.full(48000, 0.1)
+    sound[16000:16010] = 1.0
+    sound[32000:32003] = -1.0
+    sound[40000:40002] = 1.0  # two samples are a peak
+    soundfile.write(data / "audio/take0.flac", sound, 16000)
+    mend(data)
+    with Writer(data) as out:
+        out.add(id="again", sound=data / "audio/take0.flac", clip=talk(3.0, 0)[1], **{**LABELS, "style": "neat"})
+    (problem,) = [problem for problem in found(data) if problem.kind == "clipping"]
+    assert problem.text == "it is clipped in 2 places, first at 1.00 s: expected headroom"
 
 
 def test_a_damaged_sound_hides_nothing_else(data: Path) -> None:

@@ -131,8 +131,9 @@ def _fix_lag(arguments: argparse.Namespace) -> int:
     moves = fix(arguments.dataset, arguments.apply, progress.show)
     progress.clear()
     for move in moves:
-        lag = f"{move.lag.ms:+.0f} ms, confidence {move.lag.confidence:.3f}: " if move.lag is not None else ""
-        print(f"{move.id}: {lag}{'moved' if move.moves and arguments.apply else move.verdict}")
+        lag = move.lag
+        measured = f"{lag.ms:+.0f} ± {lag.error_ms:.0f} ms, confidence {lag.confidence:.3f}: " if lag else ""
+        print(f"{move.id}: {measured}{'moved' if move.moves and arguments.apply else move.verdict}")
     print(f"{sum(move.moves for move in moves)} of {len(moves)} clips {'moved' if arguments.apply else 'to move'}")
     return 0
 

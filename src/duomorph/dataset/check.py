@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from duomorph import arkit, audio
 from duomorph.clock import SAMPLE_RATE
 from duomorph.dataset import manifest
-from duomorph.dataset.lag import IN_SYNC_MS, LONGEST_S, SURE, Hearing, Lag, Sessions, compare
+from duomorph.dataset.lag import LONGEST_S, Hearing, Lag, Sessions, compare
 from duomorph.dataset.manifest import Entry
 from duomorph.errors import AudioError, CorpusError, FormatError
 from duomorph.formats import jsonl
@@ -106,6 +106,7 @@ def check(folder: str | Path, sounds: bool = True, show: Callable[[str], None] |
     still: dict[str, NDArray[np.bool_]] = {}  # by style, the shapes that were captured and have not moved
     seen: dict[str, int] = {}  # ids and checksums of curves -> line
     curves_of: dict[str, str] = {}
+    told: set[Problem] = set()
     for line, text in manifest.lines(folder):
         try:
             entry = manifest.parse(text)
@@ -129,7 +130,9 @@ def check(folder: str | Path, sounds: bool = True, show: Callable[[str], None] |
                 sessions.add(entry, trace)
         if duration is not None:
             clip.check_length(duration)
-        report.problems += clip.problems
+        fresh = [problem for problem in clip.problems if problem not in told]  # two styles may share a sound
+        told.update(fresh)
+        report.problems += fresh
         report.clips += 1
         report.frames += clip.rows
         report.seconds += duration or 0.0
@@ -141,9 +144,10 @@ def check(folder: str | Path, sounds: bool = True, show: Callable[[str], None] |
             report.problems.append(Problem(manifest.NAME, (), "dead", text, False))
     report.lags = sessions.lags()
     for id, lag in report.lags.items():
-        if lag.confidence >= SURE and abs(lag.ms) > IN_SYNC_MS:
+        if lag.out_of_sync:
             late = "late" if lag.ms > 0 else "early"
-            text = f"the face is {abs(lag.ms):.0f} ms {late} (confidence {lag.confidence:.3f}): see  data fix-lag"
+            text = f"the face is {abs(lag.ms):.0f} ± {lag.error_ms:.0f} ms {late}, confidence {lag.confidence:.3f}"
+            text += ": expected it in sync, see  data fix-lag"
             report.problems.append(Problem(curves_of[id], (), "lag", text, False))
     return report
 
@@ -272,7 +276,7 @@ class _Clip:
         elif quiet > MUTE_SHARE:
             self._tell(file, "silence", f"it is silent for {quiet:.0%} of its length: expected speech", fatal=False)
         if clipped:
-            text = f"{clipped} samples are clipped, first at {first_clip / SAMPLE_RATE:.2f} s: expected headroom"
+            text = f"it is clipped in {clipped} places, first at {first_clip / SAMPLE_RATE:.2f} s: expected headroom"
             self._tell(file, "clipping", text, fatal=False)
         return samples / SAMPLE_RATE
 
@@ -318,9 +322,10 @@ def _clock(block: jsonl.Block, last: float | None, first: float, fps: float) -> 
 
 
 def _clipped(block: NDArray[np.float32]) -> NDArray[np.intp]:
-    """Places where `RUN` samples in a row are at the end of the scale."""
+    """Places where `RUN` samples in a row, or more, are at the end of the scale."""
     full = np.concatenate([np.abs(block) >= FULL, np.zeros(RUN, dtype=bool)])
-    return np.flatnonzero(np.lib.stride_tricks.sliding_window_view(full, RUN).all(axis=1))
+    at = np.flatnonzero(np.lib.stride_tricks.sliding_window_view(full, RUN).all(axis=1))
+    return at[np.diff(at, prepend=-RUN) > 1]
 
 
 def _ranges(lines: list[int]) -> Ranges:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from duomorph import audio, files
 from duomorph.dataset import manifest
-from duomorph.dataset.lag import IN_SYNC_MS, SURE, Hearing, Lag, Sessions, compare
+from duomorph.dataset.lag import Hearing, Lag, Sessions, compare
 from duomorph.dataset.manifest import Entry
 from duomorph.formats import jsonl, read
 
@@ -35,9 +35,9 @@ class Move:
         """What to make of the lag."""
         if self.lag is None:
             return "too little to measure"
-        if self.lag.confidence < SURE:
+        if not self.lag.clear:
             return "not clear"
-        return "in sync" if abs(self.lag.ms) <= IN_SYNC_MS else "to move"
+        return "to move" if self.lag.out_of_sync else "in sync"
 
     @property
     def moves(self) -> bool:

@@ -7,11 +7,11 @@ together are told by their confidence.
     for block in audio.blocks("take.flac"):
         hearing.feed(block)
     trace = compare(hearing.energy(), clip["jawOpen"], clip.times)
-    lag([trace])                   # Lag(ms=41.7, confidence=0.9998): the face is 42 ms late
+    lag([trace])                   # Lag(ms=41.7, error_ms=14.9, confidence=0.9998): the face is 42 ms late
 
 The speed of the jaw is correlated with the speed of the speech energy below 3 kHz, 120 times a second, at lags up to
-half a second; a parabola through the best three gives the rest. Clips of a session that agree are measured together,
-for a clip of a few seconds says little alone.
+half a second; a parabola through the best three gives the rest. Clips of a session are measured together, for a clip of
+a few seconds says little alone.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import Final
 
 import numpy as np
@@ -39,8 +40,11 @@ FLOOR: Final = 1e-3  # of the loud frames' power: what is 30 dB below them is si
 BAND_HZ: Final = (0.5, 8.0)  # speeds at which jaws move
 NATURAL_MS: Final = 7.0  # how late jaws are in well synchronised takes: -2 ms in GRID s1, 16 ms in FACEGOOD
 SURE: Final = 0.99  # confidence from which a lag is worth acting on
-IN_SYNC_MS: Final = 20.0  # less is neither seen nor measured reliably
-AGREE_MS: Final = 40.0  # clips of a session whose own clear lags differ more are not one session
+IN_SYNC_MS: Final = 20.0  # less is not seen
+TAKE_MS: Final = 9.0  # by which well synchronised takes differ
+SAMPLE_MS: Final = 130.0  # by which a single free sample would be wrong: more of them are better by their root
+APART: Final = 3.0  # errors; a clear clip that is so far from its session has a lag of its own
+TORN: Final = 2.0  # errors; if half of the clear clips are so far from their session it is none
 # Of unrelated sound and face, the best z among the lags stays under z with the chance Phi(z / SPREAD) ** TRIES: fitted
 # to pieces of 3 to 90 s of the two corpora with the sound of other pieces. From MOST free samples on it is speech
 # itself, its pauses and rhythm, that agrees by chance, and more of it does not help (docs/dataset.md).
@@ -55,11 +59,23 @@ class Lag:
 
     Attributes:
         ms: how late the face is; negative where it is early.
-        confidence: share of unrelated sounds and faces that agree less well; from `SURE` on it is worth acting on.
+        error_ms: two of three such measurements are nearer to the truth.
+        confidence: share of unrelated sounds and faces that agree less well.
     """
 
     ms: float
+    error_ms: float
     confidence: float
+
+    @property
+    def clear(self) -> bool:
+        """Whether sound and face surely belong together."""
+        return self.confidence >= SURE
+
+    @property
+    def out_of_sync(self) -> bool:
+        """Whether it is worth acting on."""
+        return self.clear and abs(self.ms) > max(IN_SYNC_MS, 2 * self.error_ms)
 
 
 @dataclass(frozen=True)
@@ -132,18 +148,19 @@ def lag(traces: Sequence[Trace]) -> Lag | None:
         return None
     correlation = sum((trace.correlation * trace.free for trace in traces), np.zeros(2 * REACH + 1)) / free  # (lags,)
     best = int(np.argmax(correlation))
+    error = round(math.hypot(TAKE_MS, SAMPLE_MS / math.sqrt(free)), 1)
     if best in (0, 2 * REACH):  # still rising where we stop: no peak
-        return Lag(round((best - REACH) * 1000 / RATE - NATURAL_MS, 1), 0.0)
+        return Lag(round((best - REACH) * 1000 / RATE - NATURAL_MS, 1), error, 0.0)
     before, top, after = correlation[best - 1 : best + 2].tolist()
     curved = before - 2 * top + after
     place = best - REACH + (0.5 * (before - after) / curved if curved < 0 else 0.0)
     z = math.atanh(min(max(top, 0.0), 0.999)) * math.sqrt(max(min(free, MOST) - 3, 0.0))
     confidence = (0.5 * math.erfc(-z / SPREAD / math.sqrt(2))) ** TRIES
-    return Lag(round(place * 1000 / RATE - NATURAL_MS, 1), round(confidence, 4))
+    return Lag(round(place * 1000 / RATE - NATURAL_MS, 1), error, round(confidence, 4))
 
 
 class Sessions:
-    """Collects clips, and tells each one's lag: that of its session where its clear clips agree, else its own."""
+    """Collects clips, and tells each one's lag: that of its session, or its own where it is clearly another."""
 
     def __init__(self) -> None:
         self._own: dict[str, tuple[tuple[str, ...], Lag]] = {}
@@ -164,15 +181,22 @@ class Sessions:
     def lags(self) -> dict[str, Lag]:
         """The lag of every clip that has one."""
         shared = {session: lag([pool]) for session, pool in self._pools.items()}
+        away: dict[tuple[str, ...], list[float]] = {session: [] for session in shared}  # errors, of clear clips
         for session, own in self._own.values():
-            common = shared[session]
-            if own.confidence >= SURE and common is not None and abs(own.ms - common.ms) > AGREE_MS:
-                shared[session] = None  # its clear clips disagree
+            if own.clear:
+                away[session].append(_errors(own, shared[session]))
+        torn = {session for session, errors in away.items() if errors and median(errors) > TORN}
         found = {}
         for id, (session, own) in self._own.items():
             common = shared[session]
-            found[id] = common if common is not None and common.confidence >= own.confidence else own
+            alone = session in torn or (own.clear and _errors(own, common) > APART)
+            found[id] = own if alone or common is None or common.confidence < own.confidence else common
         return found
+
+
+def _errors(own: Lag, common: Lag | None) -> float:
+    """How far a clip is from its session, in errors of its own."""
+    return abs(own.ms - common.ms) / own.error_ms if common is not None else 0.0
 
 
 def _speed(curve: Float64) -> Float64:

@@ -131,7 +131,8 @@ def parse(line: str) -> Entry:
 
 def write(folder: str | Path, entries: Iterable[Entry]) -> None:
     """Put a manifest in place, whole or not at all. Raises FormatError if it cannot be written."""
-    with files.atomic(Path(folder) / NAME) as temporary, temporary.open("w", encoding="utf-8") as file:
+    # backslashreplace: bytes of a folder's name that are no text become \udcff, which JSON reads
+    with files.atomic(Path(folder) / NAME) as new, new.open("w", encoding="utf-8", errors="backslashreplace") as file:
         for entry in entries:
             file.write(line_of(entry) + "\n")
 
