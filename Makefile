@@ -1,7 +1,8 @@
 # make demo    animate the sample speech into demo/ (light install, no torch)
 # make test    lint, types, floors, tests           make lint    the first three
 # make fuzz    damaged files by the thousand        make clean   remove what make made
-# make test installs ffmpeg (apt-get) where it is missing and we are root; make test SYSTEM=no leaves the machine alone.
+# make test installs ffmpeg and a few libraries (apt-get) where they are missing and we are root;
+# make test SYSTEM=no leaves the machine alone.
 # PYTHON=python3.12 chooses the interpreter, PIP_ARGS=... is handed to pip. For torch without CUDA, on Linux:
 #   make test PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"
 
@@ -49,12 +50,14 @@ $(VENV)/dev: $(VENV)/python pyproject.toml constraints.txt
 	$(INSTALL) -e ".[dev]"
 	@touch $@ $(VENV)/base
 
-# Programs that some tests use and skip without; only where we may install them unasked.
+# Programs and libraries that some tests use and skip without (MediaPipe needs EGL, OpenCV GL); only where we may
+# install them unasked.
+PACKAGES := ffmpeg libegl1 libgles2 libgl1 libglib2.0-0
 system:
-	@command -v ffmpeg >/dev/null || [ "$(SYSTEM)" = no ] || [ "`id -u`" != 0 ] || ! command -v apt-get >/dev/null \
-	  || { echo "installing ffmpeg with apt-get, for tests that need it; to skip: make test SYSTEM=no"; \
-	       apt-get update -qq && apt-get install -qq -y --no-install-recommends ffmpeg >/dev/null; } \
-	  || echo "no ffmpeg: the tests that need it will skip"
+	@dpkg -s $(PACKAGES) >/dev/null 2>&1 || [ "$(SYSTEM)" = no ] || [ "`id -u`" != 0 ] || ! command -v apt-get >/dev/null \
+	  || { echo "installing $(PACKAGES) with apt-get, for tests that need them; to skip: make test SYSTEM=no"; \
+	       apt-get update -qq && apt-get install -qq -y --no-install-recommends $(PACKAGES) >/dev/null; } \
+	  || echo "not installed: the tests that need them will skip"
 
 clean:
 	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -18,7 +18,7 @@ from duomorph import arkit  # noqa: E402
 from duomorph.model.card import Provenance  # noqa: E402
 from duomorph.model.config import UPDATE_TICKS, ModelConfig  # noqa: E402
 from duomorph.model.engine import Engine  # noqa: E402
-from duomorph.model.export import export, load_weights  # noqa: E402
+from duomorph.model.export import export, load_model  # noqa: E402
 from duomorph.model.network import STATE_NAMES, Network  # noqa: E402
 
 FORMS = {
@@ -204,7 +204,7 @@ def test_onnx_and_safetensors_are_the_network(network: Network, tmp_path: Path) 
     assert (engine.config, engine.provenance) == (network.config, provenance)
     given = inputs(network.config, batch=1)
     whole, _ = network(**given, state=network.start(1))
-    again = load_weights(path.with_suffix(".safetensors")).eval()
+    again = load_model(path.with_suffix(".safetensors"))[0].eval()
     assert torch.equal(again(**given, state=again.start(1))[0], whole)
     state, at, held = engine.start(), 0, 0
     for size in (1, 1, 17, 60, 1, 70):

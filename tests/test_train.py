@@ -17,10 +17,13 @@ torch = pytest.importorskip("torch")
 
 import duomorph as dm  # noqa: E402
 from duomorph import arkit, corpus  # noqa: E402
+from duomorph.clip import Clip  # noqa: E402
+from duomorph.dataset import manifest  # noqa: E402
+from duomorph.dataset.takes import takes  # noqa: E402
 from duomorph.errors import CorpusError, DuomorphError, ModelError, SettingError  # noqa: E402
 from duomorph.evaluate import evaluate  # noqa: E402
 from duomorph.model.config import ModelConfig  # noqa: E402
-from duomorph.train import config, losses, windows  # noqa: E402
+from duomorph.train import config, finetune, losses, windows  # noqa: E402
 from duomorph.train.config import AugmentConfig, LossConfig, Settings, TrainConfig  # noqa: E402
 from duomorph.train.loop import Trainer, train  # noqa: E402
 from duomorph.train.publish import publish  # noqa: E402
@@ -147,6 +150,33 @@ def test_two_processes_learn_what_one_learns(run: Path, monkeypatch: pytest.Monk
         assert two == pytest.approx(one, rel=1e-4)
 
 
+def test_a_new_style_is_learned_and_the_old_ones_stay(run: Path, toy: Path) -> None:
+    checkpoint = train(QUICK, run)
+    publish(checkpoint, run / "duomorph.onnx")
+    mine = run.with_name("mine")
+    with manifest.Writer(mine) as out:  # a face that opens its jaw half as far and frowns
+        for take in takes("grid_s1", "train"):
+            weights = take.weights.copy()
+            weights[:, arkit.INDEX["jawOpen"]] *= 0.5
+            weights[:, arkit.INDEX["browDownLeft"]] = 0.6
+            clip = Clip(weights, take.fps, captured=take.captured)
+            out.add(id=take.name, sound=take.path, clip=clip, speaker="me", style="any", licence="mine")
+    settings = finetune.settings_for([str(mine)], "me", run / "duomorph.onnx")
+    settings = config.changed(settings, {"train": {"window_frames": 60, "precision": "fp32", "epochs": 20}})
+    model, before, after = finetune.finetune(settings, run.with_name("tuned"))
+    assert after.mae < before.mae
+    assert after.mae < after.baselines["median"]
+    assert after.r["jawOpen"] > 0.6
+    old, new = dm.load(run / "duomorph.onnx"), dm.load(model)
+    assert new.styles == (*old.styles, "me")
+    assert new.info().provenance.default_style == "me"
+    assert {source.name for source in new.info().provenance.sources} == {"grid_s1", "mine"}
+    sound = takes("grid_s1", "test")[0].audio
+    np.testing.assert_array_equal(new.animate(sound, style="grid").weights, old.animate(sound, style="grid").weights)
+    with pytest.raises(SettingError, match="expected a new name"):
+        finetune.settings_for([str(mine)], "grid", run / "duomorph.onnx")
+
+
 def test_losses_weigh_only_what_was_captured() -> None:
     truth = torch.rand(2, 9, 52)
     mask = torch.ones_like(truth)
@@ -202,7 +232,7 @@ def test_the_stride_falls_from_32_to_1() -> None:
 @pytest.mark.usefixtures("run")
 def test_windows_are_drawn_dense_sparse_and_alone(run: Path) -> None:
     settings = config.changed(QUICK, {"train": {"stride_start": 32, "dense": 0.2}})
-    trainer = Trainer(settings, run, run / "cache")
+    trainer = Trainer(settings, takes("grid_s1", "train"), run, run / "cache")
     kinds = {"dense": 0, "sparse": 0, "alone": 0}
     for step in range(300):
         drawn, every = trainer.draw(step, 0.0)

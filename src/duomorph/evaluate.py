@@ -17,8 +17,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from duomorph import arkit, corpus
+from duomorph import arkit
 from duomorph.clock import frame_rate
+from duomorph.corpus import Take
+from duomorph.dataset.takes import takes
+from duomorph.errors import CorpusError
 from duomorph.face import Face
 
 Float32 = NDArray[np.float32]
@@ -74,32 +77,49 @@ def best_lag(pairs: list[tuple[Float32, Float32]]) -> int:
     return max(range(-MAX_LAG, MAX_LAG + 1), key=score)
 
 
-def predictions(face: Face, takes: list[corpus.Take], fps: Fraction, delay_ms: float) -> list[tuple[Float32, Float32]]:
-    """(predicted, truth) of each take, both (T, 52), at the frames that were captured."""
+def predictions(
+    face: Face, takes: list[Take], fps: Fraction, delay_ms: float, style: str | None = None
+) -> list[tuple[Float32, Float32]]:
+    """(predicted, truth) of each take, both (T, 52), at its captured frames; in the take's own style or in `style`."""
     pairs = []
     for take in takes:
-        clip = face.animate(take.audio, fps=fps, delay_ms=delay_ms, style=take.style)
+        clip = face.animate(take.audio, fps=fps, delay_ms=delay_ms, style=style or take.style)
         times = clip.times
-        known = times <= take.end_s
+        known = take.known_at(times)
         pairs.append((clip.weights[known], take.curves_at(times[known])))
     return pairs
 
 
 def evaluate(face: Face, name: str, fps: float = 30, delay_ms: float = 100) -> Report:
-    """Score a model on the held-out takes of a corpus, in the style of that corpus.
+    """Score a model on the held-out takes of a corpus or data set, each in its own style.
 
     Raises:
-        CorpusError: the corpus is absent.
+        CorpusError: it is absent, or nothing of it is held out.
     """
+    held_out = takes(name, "test")
+    if not held_out:
+        raise CorpusError(f"{name!r} holds out nothing: expected a split; make one with `duomorph data split`")
+    return score(face, name, takes(name, "train"), held_out, fps, delay_ms)
+
+
+def score(
+    face: Face,
+    name: str,
+    learned: list[Take],
+    held_out: list[Take],
+    fps: float = 30,
+    delay_ms: float = 100,
+    style: str | None = None,
+) -> Report:
+    """Score a model on `held_out`, in each take's style or in `style`; the trivial faces are those of `learned`."""
     rate = frame_rate(fps)
-    takes = corpus.load(name, "test")
-    pairs = predictions(face, takes, rate, delay_ms)
+    pairs = predictions(face, held_out, rate, delay_ms, style)
     predicted = np.concatenate([p for p, _ in pairs])
     truth = np.concatenate([t for _, t in pairs])
     error = np.abs(predicted - truth)
-    captured = takes[0].captured
-    learned = np.concatenate([take.weights for take in corpus.load(name, "train")])
-    trivial = {"zero": 0 * learned[0], "mean": learned.mean(axis=0), "median": np.median(learned, axis=0)}
+    captured = held_out[0].captured
+    seen = np.concatenate([take.weights for take in learned])
+    trivial = {"zero": 0 * seen[0], "mean": seen.mean(axis=0), "median": np.median(seen, axis=0)}
     jaw = arkit.INDEX["jawOpen"]
 
     def mean_error(shapes: NDArray[np.intp]) -> float:
@@ -109,7 +129,7 @@ def evaluate(face: Face, name: str, fps: float = 30, delay_ms: float = 100) -> R
         corpus=name,
         fps=float(rate),
         delay_ms=delay_ms,
-        clips=len(takes),
+        clips=len(held_out),
         frames=len(truth),
         shapes=int(captured.sum()),
         mae=float(error[:, captured].mean()),
@@ -128,7 +148,7 @@ def evaluate(face: Face, name: str, fps: float = 30, delay_ms: float = 100) -> R
 def even_frames_gap(face: Face, name: str, delay_ms: float = 100) -> float:
     """Greatest difference between the even frames at 60 fps and the frames at 30 fps, over the held-out takes."""
     gap = 0.0
-    for take in corpus.load(name, "test"):
+    for take in takes(name, "test"):
         slow, fast = (face.animate(take.audio, fps=fps, delay_ms=delay_ms, style=take.style) for fps in (30, 60))
         count = min(len(slow), (len(fast) + 1) // 2)
         gap = max(gap, float(np.abs(slow.weights[:count] - fast.weights[::2][:count]).max()))

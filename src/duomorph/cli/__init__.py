@@ -71,9 +71,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="store_true", help="print the version and stop")
     parser.set_defaults(run=_version)
     verbs = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for add in (add_animate, add_convert, add_info, add_egemaps, add_evaluate, add_bench, add_train, add_export):
+    for add in (
+        add_animate, add_convert, add_info, add_egemaps, add_data, add_train, add_finetune, add_evaluate, add_bench,
+        add_export,
+    ):  # fmt: skip
         add(verbs)
-    add_data(verbs)
     return parser
 
 
@@ -240,6 +242,34 @@ def _train(arguments: argparse.Namespace) -> int:
     if arguments.data:
         settings = config.changed(settings, {"data": arguments.data})
     print(train(settings, arguments.output, arguments.resume))
+    return 0
+
+
+def add_finetune(verbs: Verbs) -> None:
+    """Learn a style of one's own."""
+    about = "add a style from minutes of own capture (needs duomorph[train])"
+    more = "settings: --train.epochs 30 --augment.rounds 1 ... (see docs/training.md)"
+    verb = verbs.add_parser("finetune", help=about, epilog=more, allow_abbrev=False)
+    verb.add_argument("--data", metavar="DATASET", nargs="+", required=True, help="folders that `data import` made")
+    verb.add_argument("--style", metavar="NAME", required=True, help="name of the new style")
+    verb.add_argument("-o", "--output", metavar="FOLDER", type=Path, required=True, help="run folder and new model")
+    verb.add_argument("--resume", action="store_true", help="go on from the folder's last checkpoint")
+    _add_model(verb)
+    verb.set_defaults(run=_finetune, more=True)
+
+
+def _finetune(arguments: argparse.Namespace) -> int:
+    _need("torch", "train")
+    from duomorph.train import config
+    from duomorph.train.finetune import finetune, settings_for
+
+    settings = settings_for(arguments.data, arguments.style, Path(arguments.model) if arguments.model else None)
+    settings = config.read(None, arguments.rest, settings)
+    model, before, after = finetune(settings, arguments.output, arguments.resume)
+    for when, report in (("before", before), ("after", after)):
+        print(f"{when:7} MAE {report.mae:.4f}   r(jawOpen) {report.r.get('jawOpen', 0.0):.3f}")
+    print(f"median  MAE {after.baselines['median']:.4f}   on {after.frames} held-out frames")
+    print(model)
     return 0
 
 

@@ -9,6 +9,8 @@ One promise: what a split holds out is never handed out for training.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import TypedDict
 
@@ -60,20 +62,39 @@ def _take(folder: Path, entry: manifest.Entry) -> Take:
     return Take(entry.id, entry.style, recording, folder / entry.audio, clip.weights, captured, clip.fps, clip.start)
 
 
-def sources(names: Sequence[str], part: str = "train") -> list[Source]:
-    """Style, licence, credit and hours of each."""
+def cut(take: Take, start_s: float, stop_s: float) -> Take:
+    """A stretch of a take, as a take of its own."""
+    first, last = (max(0, round((at - float(take.start)) * float(take.fps))) for at in (start_s, stop_s))
+    begin, end = (round(at * SAMPLE_RATE) for at in (start_s, stop_s))
+    start = take.start + first / take.fps - Fraction(begin, SAMPLE_RATE)
+    part = replace(take, name=f"{take.name}@{start_s:g}", weights=take.weights[first:last], start=start)
+    vars(part)["audio"] = take.audio[begin:end]  # in place of what the file holds
+    return part
+
+
+def parts(takes: list[Take], share: float = 0.2) -> tuple[list[Take], list[Take]]:
+    """Training and test takes where nobody has split them: every so many-th, or the end of each if there are few."""
+    every = round(1 / share)
+    if len(takes) >= 2 * every:
+        return [take for k, take in enumerate(takes) if k % every], takes[::every]
+    ends = [len(take.audio) / SAMPLE_RATE for take in takes]
+    learned = [cut(take, 0.0, end * (1 - share)) for take, end in zip(takes, ends, strict=True)]
+    return learned, [cut(take, end * (1 - share), end) for take, end in zip(takes, ends, strict=True)]
+
+
+def sources(names: Sequence[str], style: str = "") -> list[Source]:
+    """Style, licence, credit and hours for training of each; all of one `style` if that is given."""
     out: list[Source] = []
     for name in names:
-        own = takes(name, part)
-        for style in dict.fromkeys(take.style for take in own):
-            hours = sum(len(take.audio) for take in own if take.style == style) / SAMPLE_RATE / 3600
-            if is_dataset(name):
-                entries = [entry for entry in manifest.read(name) if entry.style == style]
-                licence, credit = ("; ".join(sorted({*words} - {""})) for words in (
-                    (entry.licence for entry in entries), (entry.source for entry in entries)
-                ))  # fmt: skip
-            else:
-                licence, credit = corpus.SOURCES[name].licence, corpus.SOURCES[name].credit
-            title = name if not is_dataset(name) else Path(name).resolve().name
-            out.append(Source(name=title, style=style, licence=licence, credit=credit, hours=round(hours, 3)))
+        own = takes(name, "train")
+        if is_dataset(name):
+            entries = list(manifest.read(name))
+            licences, credits = ({getattr(entry, key) for entry in entries} - {""} for key in ("licence", "source"))
+            licence, credit, title = "; ".join(sorted(licences)), "; ".join(sorted(credits)), Path(name).resolve().name
+        else:
+            licence, credit, title = corpus.SOURCES[name].licence, corpus.SOURCES[name].credit, name
+        for one in dict.fromkeys(style or take.style for take in own):
+            samples = sum(len(take.audio) for take in own if style or take.style == one)
+            hours = round(samples / SAMPLE_RATE / 3600, 3)
+            out.append(Source(name=title, style=one, licence=licence, credit=credit, hours=hours))
     return out

@@ -138,17 +138,17 @@ def export(network: Network, provenance: Provenance, path: Path) -> None:
     files.write(path, model.SerializeToString(deterministic=True))
 
 
-def load_weights(path: Path) -> Network:
-    """The torch network of a safetensors file.
+def load_model(path: Path) -> tuple[Network, Provenance]:
+    """The torch network of a safetensors file, and where it comes from.
 
     Raises:
         ModelError: not a file of ours.
     """
     try:
         with safe_open(path, framework="pt") as stored:
-            config, _ = read_metadata(stored.metadata() or {}, str(path))
+            config, provenance = read_metadata(stored.metadata() or {}, str(path))
         network = Network(config)
         network.load_state_dict(load_file(path))
     except (OSError, SafetensorError) as problem:
         raise ModelError(f"cannot read weights {str(path)!r}: {problem}; expected a safetensors file") from None
-    return network
+    return network, provenance

@@ -46,7 +46,9 @@ class TrainConfig:
     seed: int = 0
     precision: str = "bf16"  # or "fp32"
     compile: bool = True
-    start: str = ""  # a checkpoint whose averaged weights to begin with; none: from nothing
+    start: str = ""  # a checkpoint, or a model file, to begin with; none: from nothing
+    style: str = ""  # given to all takes; none: each keeps its own
+    learn: str = "all"  # or "style": only the row of `style`, all else is frozen
     validate_every: int = 3  # epochs
 
     def __post_init__(self) -> None:
@@ -56,6 +58,11 @@ class TrainConfig:
                 f"got epochs {self.epochs}, batch {self.batch}, micro {self.micro}, window_frames "
                 f"{self.window_frames}, stride_start {self.stride_start}, stride {self.stride}, validate_every "
                 f"{self.validate_every}: expected all at least 1, stride_start not under stride; change them"
+            )
+        if self.learn not in ("all", "style") or (self.learn == "style" and not (self.style and self.start)):
+            raise SettingError(
+                f"got train.learn {self.learn!r}, style {self.style!r}, start {self.start!r}: expected 'all', or "
+                "'style' with a style and a model to start from; change them"
             )
         if self.precision not in ("bf16", "fp32"):
             raise SettingError(f"got train.precision {self.precision!r}: expected bf16 or fp32; change it")

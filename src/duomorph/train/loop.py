@@ -22,6 +22,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,13 +32,14 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from duomorph import arkit, files
-from duomorph.clock import MAX_DELAY, ROWS_PER_TICK, TICK_RATE
+from duomorph.clock import MAX_DELAY, ROWS_PER_TICK, SAMPLE_RATE, TICK_RATE
 from duomorph.corpus import Take
-from duomorph.dataset.takes import sources, takes
+from duomorph.dataset.takes import Source, sources, takes
 from duomorph.emotion import FUNCTIONALS, WINDOWS
 from duomorph.errors import CorpusError, ModelError, SettingError
 from duomorph.evaluate import correlation
-from duomorph.model.config import UPDATE_TICKS
+from duomorph.model.config import UPDATE_TICKS, ModelConfig
+from duomorph.model.export import load_model
 from duomorph.model.network import MEL_SCALE, MEL_SILENCE, Network, State
 from duomorph.train import data, windows
 from duomorph.train.config import LossConfig, Settings, TrainConfig
@@ -101,6 +103,58 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     return stored
 
 
+@dataclass(frozen=True)
+class Beginning:
+    """What a run goes on from: a checkpoint of another, or a model that was published."""
+
+    model: ModelConfig
+    weights: dict[str, Tensor]
+    runs: list[str]
+    sources: list[Source]
+    default_style: str
+
+    @classmethod
+    def read(cls, path: Path) -> Beginning:
+        """Raises ModelError if `path` is neither."""
+        if path.suffix in (".onnx", ".safetensors"):
+            network, provenance = load_model(path.with_suffix(".safetensors"))
+            origin = [Source(**dataclasses.asdict(source)) for source in provenance.sources]  # type: ignore[typeddict-item]
+            style = provenance.default_style
+            return cls(network.config, network.state_dict(), list(provenance.runs), origin, style)
+        stored = load_checkpoint(path)
+        model = ModelConfig.from_dict(stored["settings"]["model"])
+        return cls(model, stored["average"], stored["runs"], stored["sources"], model.styles[0])
+
+    def give(self, network: Network) -> None:
+        """Hand the weights over; styles that are new begin as the default one.
+
+        Raises:
+            ModelError: the network has another form.
+        """
+        free = {"styles": network.config.styles, "dropout": network.config.dropout}
+        mine, theirs = network.config.to_dict(), dataclasses.replace(self.model, **free).to_dict()  # type: ignore[arg-type]
+        odd = [name for name in mine if mine[name] != theirs[name]]
+        if odd:
+            raise ModelError(
+                f"cannot start from that model: its {odd[0]} is {theirs[odd[0]]!r}, this run's {mine[odd[0]]!r}; "
+                f"expected the same, set --model.{odd[0]}"
+            )
+        rows = [
+            self.model.styles.index(name if name in self.model.styles else self.default_style)
+            for name in network.config.styles
+        ]
+        network.load_state_dict(self.weights | {"style": self.weights["style"][rows]})
+
+
+def learn_style_alone(network: Network, style: str) -> None:
+    """Freeze everything but one row of the styles."""
+    for parameter in network.parameters():
+        parameter.requires_grad_(parameter is network.style)
+    own = torch.zeros(len(network.config.styles), 1, 1)
+    own[network.config.styles.index(style)] = 1.0
+    network.style.register_hook(lambda gradient: gradient * own.to(gradient.device))
+
+
 class Objective(nn.Module):
     """The loss of a part of a batch: what is run, cut up and put on devices."""
 
@@ -141,7 +195,7 @@ def make_fabric(config: TrainConfig) -> Fabric:
 class Trainer:
     """A run in a folder: what it has, one step at a time."""
 
-    def __init__(self, settings: Settings, out: Path, cache: Path) -> None:
+    def __init__(self, settings: Settings, learned: list[Take], out: Path, cache: Path) -> None:
         config = settings.train
         self.fabric = make_fabric(config)
         if config.batch % self.fabric.world_size:
@@ -149,9 +203,12 @@ class Trainer:
                 f"got train.batch {config.batch} for {self.fabric.world_size} processes: expected a multiple of them"
             )
         torch.manual_seed(config.seed)
-        self.takes = [take for name in settings.data for take in takes(name, "train")]
-        styles = tuple(dict.fromkeys(take.style for take in self.takes))
-        if not set(styles) <= set(settings.model.styles):
+        self.takes = learned
+        before = Beginning.read(Path(config.start)) if config.start else None
+        known = before.model.styles if before else settings.model.styles
+        styles = tuple(dict.fromkeys(take.style for take in learned))
+        if before or not set(styles) <= set(known):
+            styles = tuple(dict.fromkeys((*known, *styles) if before else styles))
             settings = dataclasses.replace(settings, model=dataclasses.replace(settings.model, styles=styles))
         self.settings, self.out = settings, out
         with self._first():
@@ -163,17 +220,22 @@ class Trainer:
         self.draw = windows.Sampler(self.sessions, self.alone, settings)
         self.network = Network(settings.model)
         self.runs: list[str] = []  # the settings of this run and of those it goes on from
-        if config.start:
-            self._begin_with(load_checkpoint(Path(config.start)))
+        if before:
+            before.give(self.network)
+            self.runs += before.runs
         hidden = dataclasses.replace(settings, train=dataclasses.replace(config, start=config.start and "previous run"))
         self.runs.append(json.dumps(hidden.to_dict()))
-        set_statistics(self.network, self.sessions)
-        if not config.start:
+        if config.learn == "all":
+            set_statistics(self.network, self.sessions)
+        if not before:
             set_resting_face(self.network, self.takes)
         self.average = Network(settings.model)
         self.average.load_state_dict(self.network.state_dict())
-        decayed = [p for p in self.network.parameters() if p.ndim > 1]
-        plain = [p for p in self.network.parameters() if p.ndim <= 1]
+        if config.learn == "style":
+            learn_style_alone(self.network, config.style)
+        open_to_change = [p for p in self.network.parameters() if p.requires_grad]
+        decayed = [p for p in open_to_change if p.ndim > 1 and config.learn == "all"]
+        plain = [p for p in open_to_change if p.ndim <= 1 or config.learn != "all"]
         optimizer = torch.optim.AdamW(
             [{"params": decayed, "weight_decay": config.decay}, {"params": plain, "weight_decay": 0.0}],
             lr=config.rate,
@@ -183,8 +245,9 @@ class Trainer:
             Objective(self.network, settings.loss, config.compile), optimizer
         )
         self.average.to(self.fabric.device)
-        self.sources = sources(settings.data)
-        audio_s = sum(source["hours"] for source in self.sources) * 3600
+        own = sources(settings.data, config.style)
+        self.sources = [source for source in (before.sources if before else []) if source not in own] + own
+        audio_s = sum(len(take.audio) for take in learned) / SAMPLE_RATE
         self.steps = max(1, round(audio_s / (config.batch * config.window_frames / 30)))  # in an epoch
         self.step = 0
         self.history: list[dict[str, Any]] = []  # one line an epoch
@@ -195,18 +258,6 @@ class Trainer:
         """One process fills the cache, then the others read it."""
         with self.fabric.rank_zero_first():
             yield
-
-    def _begin_with(self, before: dict[str, Any]) -> None:
-        theirs = before["settings"]["model"]
-        mine = self.settings.to_dict()["model"]
-        odd = [name for name in mine if name != "dropout" and theirs.get(name) != mine[name]]
-        if odd:
-            raise ModelError(
-                f"cannot start from that checkpoint: its model.{odd[0]} is {theirs.get(odd[0])!r}, this run's "
-                f"{mine[odd[0]]!r}; expected the same model, set --model.{odd[0]}"
-            )
-        self.network.load_state_dict(before["average"])
-        self.runs += before["runs"]
 
     @property
     def epoch(self) -> int:
@@ -366,9 +417,13 @@ def _asked_to_stop() -> Iterator[list[bool]]:
             signal.signal(number, handler)
 
 
-def train(settings: Settings, out: Path, resume: bool = False) -> Path:
+def train(
+    settings: Settings, out: Path, resume: bool = False, parts: tuple[list[Take], list[Take]] | None = None
+) -> Path:
     """Train a network; returns the checkpoint. One line of JSON an epoch stands in `out/log.jsonl`.
 
+    Args:
+        parts: takes to learn from and takes to validate on; None: as the data's own split says.
     Raises:
         CorpusError: no data, or the folder holds another run. ModelError: no such checkpoint.
         KeyboardInterrupt: asked to stop; what was learned is saved, `resume` goes on.
@@ -377,14 +432,20 @@ def train(settings: Settings, out: Path, resume: bool = False) -> Path:
     if not resume and (out / "checkpoint.pt").exists():
         raise CorpusError(f"{str(out)!r} holds a run already: go on with --resume, or choose another folder")
     cache = out.parent / "cache"
-    trainer = Trainer(settings, out, cache)
+    learned, held_out = parts or (
+        [take for name in settings.data for take in takes(name, part)] for part in ("train", "test")
+    )
+    if settings.train.style:
+        learned, held_out = (
+            [dataclasses.replace(take, style=settings.train.style) for take in part] for part in (learned, held_out)
+        )
+    trainer = Trainer(settings, learned, out, cache)
     if resume:
         trainer.resume()
     plain = dataclasses.replace(settings.augment, rounds=1)
     test = [
         session
-        for name in settings.data
-        for take in takes(name, "test")
+        for take in held_out
         for session in data.build([take], plain, settings.train.seed, cache / "test")
     ]
     with _asked_to_stop() as asked, Reporter(trainer.fabric.is_global_zero, out, trainer.last_step) as report:

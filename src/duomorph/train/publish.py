@@ -31,7 +31,7 @@ def provenance_of(checkpoint: dict[str, Any], network: Network) -> Provenance:
         runs=tuple(checkpoint["runs"]),
         sources=tuple(TrainingSource(**source) for source in checkpoint["sources"]),
         neutral=tuple(network.emotion.mean[:FUNCTIONALS].tolist()),
-        default_style=network.config.styles[0],
+        default_style=checkpoint["settings"]["train"]["style"] or network.config.styles[0],
         parameters=sum(parameter.numel() for parameter in network.parameters()),
         streams=tuple((mel, emotion) for mel, emotion in network.stream_weights().tolist()),
         smoothing_s=tuple((keep / TICK_RATE).tolist()),
