@@ -5,7 +5,7 @@ thousandth.
 
     found = stats("mydata")
     print(table(found))
-    found[0].p95[INDEX["jawOpen"]]
+    found[0].percentile(0.95)[INDEX["jawOpen"]]
 """
 
 from __future__ import annotations
