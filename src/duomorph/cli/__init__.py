@@ -72,8 +72,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.set_defaults(run=_version)
     verbs = parser.add_subparsers(title="commands", metavar="COMMAND")
     for add in (
-        add_animate, add_convert, add_info, add_egemaps, add_data, add_train, add_finetune, add_evaluate, add_bench,
-        add_export,
+        add_animate, add_convert, add_info, add_egemaps, add_data, add_train, add_finetune, add_evaluate, add_ablate,
+        add_bench, add_export,
     ):  # fmt: skip
         add(verbs)
     return parser
@@ -270,6 +270,31 @@ def _finetune(arguments: argparse.Namespace) -> int:
         print(f"{when:7} MAE {report.mae:.4f}   r(jawOpen) {report.r.get('jawOpen', 0.0):.3f}")
     print(f"median  MAE {after.baselines['median']:.4f}   on {after.frames} held-out frames")
     print(model)
+    return 0
+
+
+def add_ablate(verbs: Verbs) -> None:
+    """What each part of the design is worth."""
+    about = "train the design without each of its parts (needs duomorph[train] and the corpus)"
+    verb = verbs.add_parser("ablate", help=about, allow_abbrev=False)
+    verb.add_argument("-o", "--output", metavar="FOLDER", type=Path, required=True, help="goes on where it stopped")
+    verb.add_argument("--rows", metavar="NAME", nargs="+", help="default: all")
+    verb.add_argument("--seeds", metavar="N", nargs="+", type=int, default=[0, 1], help="default: 0 1")
+    verb.add_argument("--clips", type=int, default=200, help="to learn from (default 200)")
+    verb.add_argument("--epochs", type=int, default=12, help="default 12")
+    verb.set_defaults(run=_ablate)
+
+
+def _ablate(arguments: argparse.Namespace) -> int:
+    _need("torch", "train")
+    from duomorph.train import ablate
+
+    known = {row.name: row for row in ablate.ROWS}
+    unknown = [name for name in arguments.rows or () if name not in known]
+    if unknown:
+        raise SettingError(f"got the row {unknown[0]!r}: expected one of {', '.join(known)}")
+    rows = [known[name] for name in arguments.rows] if arguments.rows else ablate.ROWS
+    print(ablate.markdown(ablate.ablate(arguments.output, rows, arguments.seeds, arguments.clips, arguments.epochs)))
     return 0
 
 

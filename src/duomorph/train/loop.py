@@ -20,7 +20,7 @@ import os
 import pickle
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +45,9 @@ from duomorph.train import data, windows
 from duomorph.train.config import LossConfig, Settings, TrainConfig
 from duomorph.train.losses import PARTS, Counts, count, losses
 from duomorph.train.report import Reporter
+
+Prepare = Callable[[Network], None]
+Parts = tuple[list[Take], list[Take]]  # to learn from, and held out
 
 SAVE_EVERY_S: Final = 300  # within an epoch
 
@@ -195,7 +198,10 @@ def make_fabric(config: TrainConfig) -> Fabric:
 class Trainer:
     """A run in a folder: what it has, one step at a time."""
 
-    def __init__(self, settings: Settings, learned: list[Take], out: Path, cache: Path) -> None:
+    def __init__(
+        self, settings: Settings, learned: list[Take], out: Path, cache: Path, prepare: Prepare | None = None
+    ) -> None:
+        """`prepare` changes the network before it learns, as ablations do."""
         config = settings.train
         self.fabric = make_fabric(config)
         if config.batch % self.fabric.world_size:
@@ -231,6 +237,9 @@ class Trainer:
             set_resting_face(self.network, self.takes)
         self.average = Network(settings.model)
         self.average.load_state_dict(self.network.state_dict())
+        if prepare:
+            prepare(self.network)
+            prepare(self.average)
         if config.learn == "style":
             learn_style_alone(self.network, config.style)
         open_to_change = [p for p in self.network.parameters() if p.requires_grad]
@@ -393,7 +402,11 @@ def validate(network: Network, sessions: list[data.Session], delay: int = 6) -> 
         predicted = np.concatenate([predict(network, s, delay)[s.known] for s in own])
         truth = np.concatenate([s.curves[s.known].astype(np.float32) for s in own])
         shapes = own[0].captured
-        report[f"mae_{style}"] = float(np.abs(predicted - truth)[:, shapes].mean())
+        error = np.abs(predicted - truth)
+        report[f"mae_{style}"] = float(error[:, shapes].mean())
+        for name, group in (("mouth", arkit.MOUTH), ("expression", arkit.EXPRESSION)):
+            if shapes[group].any():
+                report[f"mae_{name}_{style}"] = float(error[:, group[shapes[group]]].mean())
         for shape in ("jawOpen", "mouthPucker", "mouthLowerDownLeft"):
             index = arkit.INDEX[shape]
             report[f"r_{shape}_{style}"] = correlation(predicted[:, index], truth[:, index])
@@ -418,12 +431,17 @@ def _asked_to_stop() -> Iterator[list[bool]]:
 
 
 def train(
-    settings: Settings, out: Path, resume: bool = False, parts: tuple[list[Take], list[Take]] | None = None
+    settings: Settings,
+    out: Path,
+    resume: bool = False,
+    parts: Parts | None = None,
+    prepare: Prepare | None = None,
 ) -> Path:
     """Train a network; returns the checkpoint. One line of JSON an epoch stands in `out/log.jsonl`.
 
     Args:
         parts: takes to learn from and takes to validate on; None: as the data's own split says.
+        prepare: changes the network before it learns.
     Raises:
         CorpusError: no data, or the folder holds another run. ModelError: no such checkpoint.
         KeyboardInterrupt: asked to stop; what was learned is saved, `resume` goes on.
@@ -439,7 +457,7 @@ def train(
         learned, held_out = (
             [dataclasses.replace(take, style=settings.train.style) for take in part] for part in (learned, held_out)
         )
-    trainer = Trainer(settings, learned, out, cache)
+    trainer = Trainer(settings, learned, out, cache, prepare)
     if resume:
         trainer.resume()
     plain = dataclasses.replace(settings.augment, rounds=1)
