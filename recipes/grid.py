@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,7 +60,6 @@ def from_corpus() -> Iterator[Take]:
 def from_videos(folder: Path, landmarker: Path | None, processes: int) -> Iterator[Take]:
     """The videos of a folder, captured."""
     from duomorph.video import LIPS, Capturer
-    from duomorph.video.film import pictures, probe
 
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in (".mpg", ".mp4", ".mov"))
     if not paths:
@@ -73,9 +71,7 @@ def from_videos(folder: Path, landmarker: Path | None, processes: int) -> Iterat
             if seen.missed.any():
                 print(f"left out: {path}: no face in {seen.missed.sum()} frames", file=sys.stderr)
                 continue
-            with closing(pictures(probe(path))) as film:
-                height, width = next(film).shape[:2]
-            lips = restore.Lips(seen.lips, np.array(LIPS), seen.head, (width, height))
+            lips = restore.Lips(seen.lips, np.array(LIPS), seen.head, seen.size)
             yield Take(path.stem, path, seen.clip, lips, number % HOLD == HOLD - 1)
 
 

@@ -14,13 +14,15 @@ import numpy as np
 import pytest
 import soundfile
 
+import lips
 from command import refused
 from duomorph import arkit, audio, formats
 from duomorph.cli import main
 from duomorph.clip import Clip
-from duomorph.dataset import importing
+from duomorph.dataset import importing, split
 from duomorph.dataset.importing import Found, Labels, bring, find
 from duomorph.dataset.manifest import Entry, Writer, read
+from duomorph.video import LIPS
 from talk import talk
 
 
@@ -228,8 +230,14 @@ def test_mistakes(tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments:
 class Captured:
     """What duomorph.video.capture gives, of a face that is away now and then."""
 
+    size = (360, 288)
+
     def __init__(self, clip: Clip, missed: np.ndarray) -> None:
         self.clip, self.missed = clip, missed
+        made = lips.filmed(lips.speech(len(clip)))
+        self.lips = np.zeros((len(clip), len(LIPS), 3), np.float32)
+        self.lips[:, [LIPS.index(number) for number in lips.INDEX]] = made.marks
+        self.head = made.head.astype(np.float32)
 
 
 def test_videos_are_cut_where_there_is_no_face(tmp_path: Path, ffmpeg: str) -> None:
@@ -264,12 +272,45 @@ def test_videos_are_cut_where_there_is_no_face(tmp_path: Path, ffmpeg: str) -> N
         assert faceless.failed
 
 
-def test_a_whole_face_is_not_cut(tmp_path: Path) -> None:
+def test_a_whole_face_is_not_cut() -> None:
     clip = talk(2.0, 1)[1]
-    pieces, lost = importing._pieces(clip, np.zeros(len(clip), dtype=bool))
-    assert lost == 0
-    assert len(pieces) == 1
-    np.testing.assert_array_equal(pieces[0].weights, clip.weights)
+    assert importing._stretches(clip, np.zeros(len(clip), dtype=bool)) == ([slice(0, len(clip))], 0)
+
+
+def test_captured_videos_get_a_restored_style(
+    tmp_path: Path, ffmpeg: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, clips = tmp_path / "data", {}
+    with Writer(data) as out:
+        for k in range(3):
+            sound, clips[f"film{k}"] = talk(8.0, k)
+            soundfile.write(tmp_path / "sound.wav", sound, 16000)
+            film = tmp_path / f"film{k}.mov"
+            picture = ["-f", "lavfi", "-i", "color=c=black:s=64x64:d=8"]
+            subprocess.run(
+                [ffmpeg, "-v", "error", "-i", tmp_path / "sound.wav", *picture, "-c:a", "pcm_s16le", film], check=True
+            )
+            captured = Captured(clips[film.stem], np.zeros(len(clips[film.stem]), dtype=bool))
+            list(bring(find([film]), out, Labels(style="me", speaker="me"), lambda path, seen=captured: seen))
+    (data / "ids.txt").write_text("film1\n")
+    assert run("split", data, "--by", "list", data / "ids.txt") == 0
+    assert run("restore", data) == 0
+    assert "3 clips added" in capsys.readouterr().out
+    there = entries(data)
+    for id, clip in clips.items():
+        wide = there[f"{id}.restored"]
+        assert (there[id].style, wide.style) == ("me", "me_restored")
+        assert wide.audio == there[id].audio
+        restored = formats.read(data / wide.curves)
+        assert restored["mouthLowerDownLeft"].std() > 1.3 * clip["mouthLowerDownLeft"].std()
+        np.testing.assert_array_equal(restored["jawOpen"], clip["jawOpen"])
+    assert split.held_out(data) == {"film1", "film1.restored"}
+    assert run("restore", data) == 0  # again: nothing new
+    assert "0 clips added" in capsys.readouterr().out
+    (data / "lips" / "film0.npz").write_bytes(b"PK")
+    assert "capture the video again" in refused(capsys, "data", "restore", data)
+    (tmp_path / "plain").mkdir()
+    assert "is no data set" in refused(capsys, "data", "restore", tmp_path / "plain")
 
 
 @pytest.mark.corpus

@@ -42,8 +42,10 @@ def descriptors(source: Path, target: str | Path) -> None:
 def functionals(source: Path, target: str | Path) -> None:
     """Write the 88 functionals of the whole sound. Raises as `descriptors` does."""
     stream = ContourStream()
-    contours = [stream.feed(check_samples(block)) for block in audio.blocks(source, BLOCK_SECONDS)]
-    row = egemaps.functionals(np.concatenate([*contours, stream.finish()]))
+    parts = [stream.feed(check_samples(block)) for block in audio.blocks(source, BLOCK_SECONDS)]
+    contours = np.concatenate([*parts, stream.finish()])
+    parts.clear()
+    row = egemaps.functionals(contours)
     lines = (egemaps.FUNCTIONAL_NAMES, (f"{value:.9g}" for value in row.tolist()))
     files.write(target, "".join(",".join(cells) + "\n" for cells in lines).encode("ascii"))
 

@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 
 def add_data(verbs: Verbs) -> None:
     """Data sets."""
-    about = "data sets: import, check, fix-lag, stats, split"
+    about = "data sets: import, check, fix-lag, restore, stats, split"
     verb = verbs.add_parser("data", help=about, allow_abbrev=False)
     verb.set_defaults(run=_none)
     inner = verb.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
-    for add in (add_import, add_check, add_fix_lag, add_stats, add_split):
+    for add in (add_import, add_check, add_fix_lag, add_restore, add_stats, add_split):
         add(inner)
 
 
 def _none(arguments: argparse.Namespace) -> int:
-    raise SettingError("no command given: expected import, check, fix-lag, stats or split; see duomorph data --help")
+    raise SettingError("no command: expected import, check, fix-lag, restore, stats or split; see duomorph data --help")
 
 
 def add_import(verbs: Verbs) -> None:
@@ -135,6 +135,22 @@ def _fix_lag(arguments: argparse.Namespace) -> int:
         measured = f"{lag.ms:+.0f} ± {lag.error_ms:.0f} ms, confidence {lag.confidence:.3f}: " if lag else ""
         print(f"{move.id}: {measured}{'moved' if move.moves and arguments.apply else move.verdict}")
     print(f"{sum(move.moves for move in moves)} of {len(moves)} clips {'moved' if arguments.apply else 'to move'}")
+    return 0
+
+
+def add_restore(verbs: Verbs) -> None:
+    """Flat shapes of captured videos in their real range."""
+    about = "captured videos once more, in a style of their own, with the range that MediaPipe flattens"
+    verb = verbs.add_parser("restore", help=about, allow_abbrev=False)
+    _add_dataset(verb)
+    verb.set_defaults(run=_restore)
+
+
+def _restore(arguments: argparse.Namespace) -> int:
+    from duomorph.dataset.restoring import restore_all
+
+    added = restore_all(arguments.dataset)
+    print(f"{len(added)} clips added to {arguments.dataset}")
     return 0
 
 

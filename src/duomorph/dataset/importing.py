@@ -29,8 +29,9 @@ from numpy.typing import NDArray
 from duomorph import audio, formats
 from duomorph.clip import Clip
 from duomorph.clock import SAMPLE_RATE, end_sample
-from duomorph.dataset import manifest
+from duomorph.dataset import manifest, restoring
 from duomorph.dataset.manifest import ID, Writer
+from duomorph.dataset.restoring import Lips
 from duomorph.errors import CorpusError, DuomorphError
 
 FILMS: Final = (".mov", ".mp4", ".m4v", ".mpg", ".mpeg", ".avi", ".mkv", ".webm")
@@ -92,13 +93,22 @@ class Outcome:
 
 
 class Captured(Protocol):
-    """The curves of a video, and (T,) the frames in which no face was found; see duomorph.video."""
+    """The curves of a video, (T,) the frames in which no face was found, and the lips; see duomorph.video."""
 
     @property
     def clip(self) -> Clip: ...
 
     @property
     def missed(self) -> NDArray[np.bool_]: ...
+
+    @property
+    def lips(self) -> NDArray[np.float32]: ...
+
+    @property
+    def head(self) -> NDArray[np.float32]: ...
+
+    @property
+    def size(self) -> tuple[int, int]: ...
 
 
 def find(sources: Iterable[Path]) -> Iterator[Found | Outcome]:
@@ -143,18 +153,21 @@ def bring(
 
 
 def _bring(take: Found, out: Writer, labels: Labels, capture: Callable[[Path], Captured]) -> Outcome:
+    lips: list[Lips | None]
     if not take.curves:
         captured = capture(take.sound)
-        pieces, lost = _pieces(captured.clip, captured.missed)
+        stretches, lost = _stretches(captured.clip, captured.missed)
+        pieces = [_piece(captured.clip, frames) for frames in stretches]
+        lips = [Lips(captured.lips[frames], captured.head[frames], captured.size) for frames in stretches]
     else:
-        pieces, lost = [_first_readable(take.curves)], 0.0
+        pieces, lips, lost = [_first_readable(take.curves)], [None], 0.0
     if not pieces:
         return Outcome(take.place, take.kind, why=f"no face for {LEAST_S:g} s on end", failed=True)
     speaker = labels.speaker or take.speaker
     sound: Path | NDArray[np.float32] = take.sound
     samples = audio.read(take.sound) if lost else np.zeros(0, np.float32)
     ids = []
-    for number, clip in enumerate(pieces, 1):
+    for number, (clip, seen) in enumerate(zip(pieces, lips, strict=True), 1):
         id = take.id
         if lost:
             id = f"{take.id}.{number}"
@@ -175,6 +188,8 @@ def _bring(take: Found, out: Writer, labels: Labels, capture: Callable[[Path], C
             licence=labels.licence,
             source=clip.source or take.kind,
         )
+        if seen is not None:
+            restoring.keep(out.folder, id, seen)
     return Outcome(take.place, take.kind, tuple(ids), f"{lost:.1f} s without a face left out" if lost else "")
 
 
@@ -189,17 +204,17 @@ def _first_readable(paths: tuple[Path, ...]) -> Clip:
     raise problems[0]
 
 
-def _pieces(clip: Clip, missed: NDArray[np.bool_]) -> tuple[list[Clip], float]:
-    """The stretches of a clip in which there is a face, if they are long enough; and how many seconds are lost."""
+def _stretches(clip: Clip, missed: NDArray[np.bool_]) -> tuple[list[slice], float]:
+    """The frames of a clip in which there is a face, where they are enough on end; and how many seconds are lost."""
     edges = np.flatnonzero(np.diff(np.concatenate([[True], missed, [True]]).astype(np.int8)))
-    pieces = []
-    for first, end in edges.reshape(-1, 2).tolist():
-        if (end - first) / clip.fps >= LEAST_S:
-            angles = None if clip.angles is None else clip.angles[first:end]
-            start = clip.start + first / clip.fps
-            pieces.append(replace(clip, weights=clip.weights[first:end], angles=angles, start=start))
-    lost = (len(clip) - sum(map(len, pieces))) / clip.fps
-    return pieces, float(lost)
+    kept = [slice(a, b) for a, b in edges.reshape(-1, 2).tolist() if (b - a) / clip.fps >= LEAST_S]
+    return kept, float((len(clip) - sum(frames.stop - frames.start for frames in kept)) / clip.fps)
+
+
+def _piece(clip: Clip, frames: slice) -> Clip:
+    angles = None if clip.angles is None else clip.angles[frames]
+    start = clip.start + frames.start / clip.fps
+    return replace(clip, weights=clip.weights[frames], angles=angles, start=start)
 
 
 def _folder(folder: Path, root: Path) -> Iterator[Found | Outcome]:

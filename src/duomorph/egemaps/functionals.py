@@ -20,6 +20,7 @@ from duomorph.egemaps.frames import FRAME_RATE, Array
 from duomorph.egemaps.names import FUNCTIONAL_NAMES
 
 COUNT: Final = len(FUNCTIONAL_NAMES)  # 88
+_BLOCK: Final = 2000  # rows in double precision at once: a window of 20 s, and no more of a long sound
 _RELATIVE: Final = 0.1  # of the range: how deep a valley must be to part two peaks
 
 
@@ -34,16 +35,16 @@ def functionals(rows: NDArray[np.floating]) -> NDArray[np.float32]:
     out = np.zeros(COUNT)
     if not len(rows):
         return out.astype(np.float32)
-    x = np.asarray(rows, dtype=np.float64)
-    seconds = len(x) / FRAME_RATE
-    voiced = x[:, c.F0] > 0.0
-    mean, ratio = _moments(x)
+    seconds = len(rows) / FRAME_RATE
+    f0, loudness = rows[:, c.F0].astype(np.float64), rows[:, c.LOUDNESS].astype(np.float64)
+    voiced = f0 > 0.0
+    mean, ratio = _moments(rows)
     for first, last, column in ((20, 30, c.ALL.start), (30, 76, c.VOICE.start)):
         count = (last - first) // 2
         out[first:last:2] = mean[column : column + count]
         out[first + 1 : last : 2] = ratio[column : column + count]
     out[76:81] = mean[c.UNVOICED_SPECTRUM]
-    for first, column, contour in ((0, c.F0, x[voiced, c.F0]), (10, c.LOUDNESS, x[:, c.LOUDNESS])):
+    for first, column, contour in ((0, c.F0, f0[voiced]), (10, c.LOUDNESS, loudness)):
         if not len(contour):
             continue
         out[first], out[first + 1] = mean[column], ratio[column]
@@ -61,12 +62,16 @@ def functionals(rows: NDArray[np.floating]) -> NDArray[np.float32]:
     return out.astype(np.float32)
 
 
-def _moments(x: Array) -> tuple[Array, Array]:
+def _moments(rows: NDArray[np.floating]) -> tuple[Array, Array]:
     """Mean, and standard deviation over mean, of each column; zeros count only where the contour keeps them."""
-    one = np.ones(len(x))
-    count = np.where(c.CONTOUR_NONZERO, np.maximum(one @ (x != 0.0), 1.0), len(x))
-    mean = one @ x / count
-    variance = np.maximum(one @ (x * x) / count - mean * mean, 0.0)
+    sums = np.zeros((3, rows.shape[1]))  # of values, of squares, of those that are not zero
+    for start in range(0, len(rows), _BLOCK):
+        x = rows[start : start + _BLOCK].astype(np.float64)
+        one = np.ones(len(x))
+        sums += one @ x, one @ (x * x), one @ (x != 0.0)
+    count = np.where(c.CONTOUR_NONZERO, np.maximum(sums[2], 1.0), len(rows))
+    mean = sums[0] / count
+    variance = np.maximum(sums[1] / count - mean * mean, 0.0)
     variance[variance < 1e-12 * mean * mean] = 0.0  # a constant contour, but for rounding
     return mean, np.where(mean != 0.0, np.sqrt(variance) / np.where(mean != 0.0, mean, 1.0), 0.0)
 

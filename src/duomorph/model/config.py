@@ -64,7 +64,7 @@ class ModelConfig:
         if self.history not in ("boxes", "taps"):
             raise ModelError(f"history {self.history!r} is unknown: expected 'boxes' or 'taps'")
         if self.context_ticks & (self.context_ticks - 1):
-            raise ModelError(f"got a context of {self.context_frames} frames: expected a power of two, as 256; change it")
+            raise ModelError(f"got a context of {self.context_frames} frames: expected a power of two; try 256")
 
     @property
     def context_ticks(self) -> int:

@@ -58,6 +58,7 @@ class Capture:
         lips: (T, 40, 3) float32, the landmarks `LIPS`: x to the right and y down in fractions of the picture,
             z away from the camera in units of the picture's width.
         head: (T, 4, 4) float32, from the face's own axes to the camera's, in cm: x right, y up, z to the viewer.
+        size: width and height of the pictures.
     """
 
     clip: Clip
@@ -65,6 +66,7 @@ class Capture:
     bridged: NDArray[np.bool_]
     lips: Float32
     head: Float32
+    size: tuple[int, int]
 
 
 def capture(
@@ -120,7 +122,8 @@ class Capturer:
             notes = stack.enter_context(Notes(part, self._about(film))) if part is not None else None
             done = [notes.earlier if notes is not None else np.zeros(0, RECORD)]
             count = len(done[0])
-            blocks = stack.enter_context(closing(_blocks(film, count)))
+            size: list[int] = []
+            blocks = stack.enter_context(closing(_blocks(film, count, size)))
             for records in stack.enter_context(closing(self._workers.run(blocks))):
                 done.append(records)
                 count += len(records)
@@ -132,7 +135,7 @@ class Capturer:
             progress(count, count)
         if notes is not None:
             notes.remove()
-        return _take(film, np.concatenate(done))
+        return _take(film, np.concatenate(done), (size[0], size[1]))
 
     def _about(self, film: Film) -> str:
         status = film.path.stat()
@@ -140,12 +143,16 @@ class Capturer:
         return json.dumps([*video, self._model, version("mediapipe"), BLOCK, RECORD.itemsize])
 
 
-def _blocks(film: Film, skip: int) -> Generator[Block]:
-    """The film's pictures from number `skip` on, by BLOCK; a picture that repeats the one before is None."""
+def _blocks(film: Film, skip: int, size: list[int]) -> Generator[Block]:
+    """The film's pictures from number `skip` on, by BLOCK; a picture that repeats the one before is None.
+
+    Width and height are put into `size`.
+    """
     with closing(pictures(film)) as shown:
         block: Block = []
         before = None
         for number, picture in enumerate(shown):
+            size[:] = picture.shape[1::-1]
             if number >= skip:
                 block.append(None if before is not None and np.array_equal(before, picture) else picture)
             before = picture
@@ -156,7 +163,7 @@ def _blocks(film: Film, skip: int) -> Generator[Block]:
             yield block
 
 
-def _take(film: Film, records: NDArray[np.void]) -> Capture:
+def _take(film: Film, records: NDArray[np.void], size: tuple[int, int]) -> Capture:
     """Records of all frames to curves: short gaps interpolated, long ones held."""
     seen = np.flatnonzero(records["seen"])
     if not len(seen):
@@ -184,7 +191,7 @@ def _take(film: Film, records: NDArray[np.void]) -> Capture:
     clip = Clip(
         weights, film.fps, film.start, _angles(head, weights), captured, "MediaPipe FaceLandmarker, IMAGE mode"
     )
-    return Capture(clip, ~records["seen"] & ~bridged, bridged, bridge("lips"), head)
+    return Capture(clip, ~records["seen"] & ~bridged, bridged, bridge("lips"), head, size)
 
 
 def _angles(head: Float32, weights: Float32) -> Float32:
