@@ -1,47 +1,53 @@
-"""How good the curves are, on takes that no training saw, beside what costs nothing.
+"""A model against captured takes that it never saw: the figures of one corpus at one frame rate.
 
-One promise: every figure stands next to that of three trivial faces: all zero, the training mean, the median.
+One promise: each take is animated once, alone and in its own style, and every figure comes from those curves.
 
-    report = evaluate(load(), "grid_s1", fps=30)
-    report.mae, report.baselines["median"], report.r["jawOpen"]
+    one = evaluate(load(), "grid_s1", fps=60)
+    one.skill["mouth"], one.jitter["all"], one.velocity["error"]
 
-The truth is the capture itself, unsmoothed, interpolated linearly to the frame times; each clip is animated alone.
+The truth is the capture itself, unsmoothed, interpolated linearly to the frame times.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from duomorph import arkit
+from duomorph.clip import Clip
 from duomorph.clock import frame_rate
 from duomorph.corpus import Take
 from duomorph.dataset.takes import takes
 from duomorph.errors import CorpusError
+from duomorph.evaluate import metrics
+from duomorph.evaluate.metrics import Float32, Floats, mean
 from duomorph.face import Face
-
-Float32 = NDArray[np.float32]
-
-SHOWN: Final = (
-    "jawOpen", "mouthClose", "mouthPucker", "mouthFunnel", "mouthLowerDownLeft", "mouthUpperUpLeft",
-    "mouthSmileLeft", "mouthPressLeft", "eyeBlinkLeft", "browDownLeft",
-)  # fmt: skip
-MAX_LAG: Final = 6  # frames searched either way
-STILL: Final = 1e-3  # spread under which a captured shape is dead and has no r
 
 
 @dataclass(frozen=True)
 class Report:
-    """Scores of one corpus at one frame rate. MAE over the captured shapes; r pooled over all frames.
+    """Scores of one corpus at one frame rate, over the captured shapes; None: this data cannot say.
 
     Attributes:
-        lag_frames: the shift at which predicted and captured jawOpen agree best; positive: we are late.
-        baselines: MAE of "zero", "mean" and "median".
-        groups: MAE of the mouth and of the expression.
+        mae: mean absolute error. baselines: that of the faces "zero", "mean" and "median" of the training takes.
+        groups: MAE of the mouth and of the expression; so are group_baselines, and by shape.
+        r: pooled over all frames, of the shapes that move.
+        lag_frames: the shift at which predicted and captured jawOpen agree best; positive: we are late. lag_ms: the
+            same between frames.
+        skill: 1 - MAE / MAE of the median face, of all, mouth and expression.
+        mouth_to_expression: MAE of the mouth over MAE of the expression.
+        jitter: root mean square third difference against that of the truth without what is above 8 Hz.
+        velocity: error of the speeds, 1/s, and that of a still face.
+        consistency: frame-to-frame variation in a file against the truth's: mean and spread over files.
+        strided: MAE over windows that start cold, each frame counted once, and "plain": each window counted.
+        smoothing: with and without the learned smoothing; at 60 fps, where frames are ticks.
+        sounds: closures, silence and rounding, where phones are known.
+        silenced: errors without the mel and without the emotion stream.
+        files: what each take scores.
     """
 
     corpus: str
@@ -52,42 +58,65 @@ class Report:
     shapes: int
     mae: float
     baselines: dict[str, float]
-    groups: dict[str, float]
+    groups: dict[str, float | None]
     r: dict[str, float]
     lag_frames: int
+    lag_ms: float
     mae_by_shape: dict[str, float]
+    group_baselines: dict[str, dict[str, float | None]]
+    baselines_by_shape: dict[str, dict[str, float]]
+    skill: dict[str, float | None]
+    skill_by_shape: dict[str, float | None]
+    mouth_to_expression: float | None
+    jitter: dict[str, float | None]
+    jitter_by_shape: dict[str, float | None]
+    velocity: dict[str, float]
+    consistency: dict[str, float | None]
+    files: list[dict[str, Any]]
+    strided: dict[str, float] | None = None
+    smoothing: dict[str, float | None] | None = None
+    sounds: dict[str, Any] | None = None
+    silenced: dict[str, dict[str, float | None]] | None = None
 
 
-def correlation(a: Float32, b: Float32) -> float:
-    """Pearson r; 0 if either does not move."""
-    if a.std() < 1e-9 or b.std() < 1e-9:
-        return 0.0
-    return float(np.corrcoef(a, b)[0, 1])
+@dataclass(frozen=True)
+class Played:
+    """A take, and what the model made of it.
 
+    Attributes:
+        clip: all frames. known: (T,) those that lie inside the capture.
+        truth: (n, 52) captured curves at the known frames, NaN in shapes that were not captured.
+    """
 
-def best_lag(pairs: list[tuple[Float32, Float32]]) -> int:
-    """Shift in frames at which predicted curves match captured ones best, over all (predicted, truth) pairs."""
+    take: Take
+    clip: Clip
+    known: NDArray[np.bool_]
+    truth: Float32
 
-    def score(lag: int) -> float:
-        moved = [
-            (p[lag:], t[: len(t) - lag]) if lag >= 0 else (p[:lag], t[-lag:]) for p, t in pairs if len(p) > MAX_LAG
-        ]
-        return correlation(np.concatenate([p for p, _ in moved]), np.concatenate([t for _, t in moved]))
+    @property
+    def predicted(self) -> Float32:
+        """(n, 52) at the known frames."""
+        return self.clip.weights[self.known]
 
-    return max(range(-MAX_LAG, MAX_LAG + 1), key=score)
+    @property
+    def times(self) -> NDArray[np.float64]:
+        """(n,) seconds of the known frames."""
+        return self.clip.times[self.known]
 
 
 def predictions(
     face: Face, takes: list[Take], fps: Fraction, delay_ms: float, style: str | None = None
-) -> list[tuple[Float32, Float32]]:
-    """(predicted, truth) of each take, both (T, 52), at its captured frames; in the take's own style or in `style`."""
-    pairs = []
+) -> list[Played]:
+    """Each take animated alone, in its own style or in `style`."""
+    played = []
     for take in takes:
         clip = face.animate(take.audio, fps=fps, delay_ms=delay_ms, style=style or take.style)
         times = clip.times
         known = take.known_at(times)
-        pairs.append((clip.weights[known], take.curves_at(times[known])))
-    return pairs
+        played.append(Played(take, clip, known, metrics.masked(take.curves_at(times[known]), take.captured)))
+    if not sum(one.known.sum() for one in played):
+        raise CorpusError(f"got {len(takes)} held-out takes without a captured frame: expected curves beside the sound")
+    return played
 
 
 def evaluate(face: Face, name: str, fps: float = 30, delay_ms: float = 100) -> Report:
@@ -96,10 +125,15 @@ def evaluate(face: Face, name: str, fps: float = 30, delay_ms: float = 100) -> R
     Raises:
         CorpusError: it is absent, or nothing of it is held out.
     """
-    held_out = takes(name, "test")
-    if not held_out:
+    return score(face, name, takes(name, "train"), held_out(name), fps, delay_ms)
+
+
+def held_out(name: str) -> list[Take]:
+    """The takes to evaluate on. Raises CorpusError if there are none."""
+    test = takes(name, "test")
+    if not test:
         raise CorpusError(f"{name!r} holds out nothing: expected a split; make one with `duomorph data split`")
-    return score(face, name, takes(name, "train"), held_out, fps, delay_ms)
+    return test
 
 
 def score(
@@ -112,79 +146,102 @@ def score(
     style: str | None = None,
 ) -> Report:
     """Score a model on `held_out`, in each take's style or in `style`; the trivial faces are those of `learned`."""
-    rate = frame_rate(fps)
-    pairs = predictions(face, held_out, rate, delay_ms, style)
-    predicted = np.concatenate([p for p, _ in pairs])
-    truth = np.concatenate([t for _, t in pairs])
+    played = predictions(face, held_out, frame_rate(fps), delay_ms, style)
+    return report(played, name, trivial(learned or held_out), delay_ms)
+
+
+def trivial(learned: list[Take]) -> dict[str, Float32]:
+    """The faces that cost nothing: of the training takes, or where all is held out, of those (which is stricter)."""
+    return metrics.trivial_faces(np.concatenate([metrics.masked(take.weights, take.captured) for take in learned]))
+
+
+def report(played: list[Played], name: str, faces: dict[str, Float32], delay_ms: float) -> Report:
+    """All figures that need the curves alone."""
+    fps = float(played[0].clip.fps)
+    pairs = [(one.predicted, one.truth) for one in played]
+    predicted, truth = (np.concatenate([pair[side] for pair in pairs]) for side in (0, 1))
     error = np.abs(predicted - truth)
-    captured = held_out[0].captured
-    seen = np.concatenate([take.weights for take in learned])
-    trivial = {"zero": 0 * seen[0], "mean": seen.mean(axis=0), "median": np.median(seen, axis=0)}
+    captured = ~np.isnan(truth).all(axis=0)
+    wrong = {face: np.abs(row - truth) for face, row in faces.items()}
+    by_shape, still = metrics.by_shape(error), {face: metrics.by_shape(values) for face, values in wrong.items()}
+    moves, squares = metrics.alive(truth), metrics.jitter(pairs, fps)
+    mouth, expression = (mean(error[:, metrics.GROUPS[group]]) for group in ("mouth", "expression"))
     jaw = arkit.INDEX["jawOpen"]
-
-    def mean_error(shapes: NDArray[np.intp]) -> float:
-        return float(error[:, shapes[captured[shapes]]].mean()) if captured[shapes].any() else 0.0
-
-    return Report(
+    jaws = [(p[:, jaw], t[:, jaw]) for p, t in pairs if not np.isnan(t[:, jaw]).any()]
+    files: list[dict[str, Any]] = [
+        {
+            "name": one.take.name,
+            "frames": len(t),
+            "mae": mean(np.abs(p - t)),
+            "consistency": metrics.consistency(p, t),
+        }
+        for one, (p, t) in zip(played, pairs, strict=True)
+        if len(t)
+    ]
+    variation = np.array([file["consistency"] for file in files if not np.isnan(file["consistency"])])
+    return clean(Report(
         corpus=name,
-        fps=float(rate),
+        fps=fps,
         delay_ms=delay_ms,
-        clips=len(held_out),
+        clips=len(played),
         frames=len(truth),
         shapes=int(captured.sum()),
-        mae=float(error[:, captured].mean()),
-        baselines={key: float(np.abs(row - truth)[:, captured].mean()) for key, row in trivial.items()},
-        groups={"mouth": mean_error(arkit.MOUTH), "expression": mean_error(arkit.EXPRESSION)},
+        mae=mean(error),
+        baselines={face: mean(values) for face, values in wrong.items()},
+        groups={"mouth": mouth, "expression": expression},
         r={
-            shape: correlation(predicted[:, index], truth[:, index])
+            shape: metrics.correlation(predicted[there, index], truth[there, index])
             for shape, index in arkit.INDEX.items()
-            if captured[index] and truth[:, index].std() > STILL
+            if moves[index]
+            for there in [~np.isnan(truth[:, index])]
         },
-        lag_frames=best_lag([(p[:, jaw], t[:, jaw]) for p, t in pairs]),
-        mae_by_shape={shape: float(error[:, index].mean()) for shape, index in arkit.INDEX.items() if captured[index]},
-    )
+        lag_frames=metrics.best_lag(jaws),
+        lag_ms=1000 * metrics.fine_lag(jaws) / fps,
+        mae_by_shape=named(by_shape, captured),
+        group_baselines={
+            group: {face: mean(values[:, metrics.GROUPS[group]]) for face, values in wrong.items()}
+            for group in ("mouth", "expression")
+        },
+        baselines_by_shape={
+            shape: {face: float(values[index]) for face, values in still.items()}
+            for shape, index in arkit.INDEX.items() if captured[index]
+        },
+        skill={
+            group: metrics.skill(mean(error[:, shapes]), mean(wrong["median"][:, shapes]))
+            for group, shapes in metrics.GROUPS.items()
+        },
+        skill_by_shape={
+            shape: metrics.skill(float(by_shape[index]), float(still["median"][index]))
+            for shape, index in arkit.INDEX.items() if captured[index]
+        },
+        mouth_to_expression=mouth / expression if expression > 0 else float("nan"),
+        jitter={group: metrics.jitter_ratio(squares, shapes) for group, shapes in metrics.GROUPS.items()},
+        jitter_by_shape={
+            shape: metrics.jitter_ratio(squares, np.array([index]))
+            for shape, index in arkit.INDEX.items() if moves[index]
+        },
+        velocity=metrics.velocity(pairs, fps),
+        consistency={
+            "mean": float(variation.mean()) if len(variation) else float("nan"),
+            "spread": float(variation.std()) if len(variation) else float("nan"),
+        },
+        files=files,
+    ))  # fmt: skip
 
 
-def even_frames_gap(face: Face, name: str, delay_ms: float = 100) -> float:
-    """Greatest difference between the even frames at 60 fps and the frames at 30 fps, over the held-out takes."""
-    gap = 0.0
-    for take in takes(name, "test"):
-        slow, fast = (face.animate(take.audio, fps=fps, delay_ms=delay_ms, style=take.style) for fps in (30, 60))
-        count = min(len(slow), (len(fast) + 1) // 2)
-        gap = max(gap, float(np.abs(slow.weights[:count] - fast.weights[::2][:count]).max()))
-    return gap
+def named(values: Floats, which: NDArray[np.bool_]) -> dict[str, float]:
+    """(52,) as a dictionary of those shapes."""
+    return {shape: float(values[index]) for shape, index in arkit.INDEX.items() if which[index]}
 
 
-def summary(face: Face, names: list[str], rates: list[float], delay_ms: float) -> dict[str, Any]:
-    """Every corpus at every rate, and how far the two rates agree; plain data for JSON."""
-    reports = {name: [evaluate(face, name, fps, delay_ms) for fps in rates] for name in names}
-    return {
-        "split": "held-out takes of duomorph/corpus/split.json, each animated alone, unsmoothed labels",
-        "weights_sha256": face.info().weights_sha256,
-        "reports": [asdict(report) for own in reports.values() for report in own],
-        "rate_gap": {name: max(r.mae for r in own) - min(r.mae for r in own) for name, own in reports.items()},
-        "even_frames_gap": {name: even_frames_gap(face, name, delay_ms) for name in names},
-    }
+def clean(report: Report) -> Report:
+    """The same with None for NaN, which JSON does not know."""
 
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: plain(part) for key, part in value.items()}
+        if isinstance(value, list):
+            return [plain(part) for part in value]
+        return None if isinstance(value, float) and np.isnan(value) else value
 
-def table(result: dict[str, Any]) -> str:
-    """A summary for the screen."""
-    lines = []
-    for report in result["reports"]:
-        base = report["baselines"]
-        lines.append(
-            f"{report['corpus']}  {report['fps']:g} fps  delay {report['delay_ms']:g} ms  "
-            f"{report['clips']} clips, {report['frames']} frames, {report['shapes']} shapes"
-        )
-        lines.append(
-            f"  MAE {report['mae']:.4f}   (zero {base['zero']:.4f}, train mean {base['mean']:.4f}, "
-            f"train median {base['median']:.4f})   mouth {report['groups']['mouth']:.4f}, "
-            f"expression {report['groups']['expression']:.4f}"
-        )
-        shown = [f"{name} {report['r'][name]:.3f}" for name in SHOWN if name in report["r"]]
-        lines.append(f"  r   {'  '.join(shown)}")
-        lines.append(f"  best lag {report['lag_frames']:+d} frames")
-    for name, gap in result["rate_gap"].items():
-        even = result["even_frames_gap"][name]
-        lines.append(f"{name}: MAE differs by {gap:.5f} between the rates, even frames by at most {even:.5f}")
-    return "\n".join(lines)
+    return Report(**{key: plain(value) for key, value in vars(report).items()})

@@ -1,0 +1,157 @@
+"""Every corpus at every rate, as plain data for JSON and as a table for the screen.
+
+One promise: each take is animated once a rate; only windows that start cold and silenced streams need more runs.
+
+    result = summary(load(), ["grid_s1", "facegood"], [30.0, 60.0], delay_ms=100.0)
+    print(table(result))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from typing import Any, Final
+
+import numpy as np
+
+from duomorph import arkit
+from duomorph.clock import frame_rate
+from duomorph.dataset.takes import takes
+from duomorph.evaluate import metrics, phones
+from duomorph.evaluate.again import STRIDE, even_frames_gap, silenced, smoothing, strided
+from duomorph.evaluate.report import Played, Report, clean, held_out, predictions, report, trivial
+from duomorph.face import Face
+
+SHOWN: Final = (
+    "jawOpen", "mouthClose", "mouthPucker", "mouthFunnel", "mouthLowerDownLeft", "mouthUpperUpLeft",
+    "mouthSmileLeft", "mouthPressLeft", "eyeBlinkLeft", "browDownLeft",
+)  # fmt: skip
+
+
+def measure(
+    face: Face,
+    names: Sequence[str],
+    rates: Sequence[float],
+    delay_ms: float,
+    style: str | None = None,
+    stride: int = STRIDE,
+    with_phones: bool = False,
+    show: Callable[[str], None] = lambda text: None,
+) -> tuple[dict[str, Any], dict[str, list[Played]]]:
+    """Every corpus at every rate: plain data for JSON, and what was played at the first rate, for pictures.
+
+    Raises:
+        CorpusError: a corpus is absent, or nothing of it is held out.
+        SettingError: a take's style is none of the model's. MissingExtra: phones of GRID without pocketsphinx.
+    """
+    reports: dict[str, list[Report]] = {}
+    first: dict[str, list[Played]] = {}
+    gaps = {}
+    for name in names:
+        test = held_out(name)
+        faces = trivial(takes(name, "train") or test)
+        spoken = phones.known(name, test) if with_phones else {}
+        runs: dict[float, list[Played]] = {}
+        reports[name] = []
+        for fps in dict.fromkeys(rates):
+            show(f"{name} at {fps:g} fps")
+            played = predictions(face, test, frame_rate(fps), delay_ms, style)
+            one = report(played, name, faces, delay_ms)
+            one = replace(
+                one,
+                strided=strided(face, played, delay_ms, style, stride),
+                smoothing=smoothing(face, played),
+                sounds=phones.figures([(p.times, p.predicted, p.truth, spoken.get(p.take.name)) for p in played]),
+                silenced=None if runs else silenced(face, played, one, delay_ms, style),
+            )
+            runs[fps] = played
+            reports[name].append(clean(one))
+        first[name] = next(iter(runs.values()))
+        pairs = [(runs[fps], runs[2 * fps]) for fps in runs if 2 * fps in runs]
+        if pairs:
+            gaps[name] = max(even_frames_gap(slow, fast) for slow, fast in pairs)
+    info = face.info()
+    return {
+        "split": "held-out takes of duomorph/corpus/split.json, each animated alone, unsmoothed labels",
+        "weights_sha256": info.weights_sha256,
+        "reports": [asdict(one) for own in reports.values() for one in own],
+        "rate_gap": {name: max(r.mae for r in own) - min(r.mae for r in own) for name, own in reports.items()},
+        "even_frames_gap": gaps,
+        "specialisation": metrics.specialisation(np.array(info.provenance.streams)),
+    }, first
+
+
+def summary(face: Face, names: Sequence[str], rates: Sequence[float], delay_ms: float, **more: Any) -> dict[str, Any]:
+    """`measure` without what was played."""
+    return measure(face, names, rates, delay_ms, **more)[0]
+
+
+def table(result: dict[str, Any]) -> str:
+    """A summary for the screen: the headline of each corpus first."""
+    lines = [line for one in result["reports"] for line in (*_told(one), "")]
+    for name, gap in result["rate_gap"].items():
+        even = result["even_frames_gap"].get(name)
+        if even is not None:
+            lines.append(f"{name}: MAE differs by {gap:.5f} between the rates, even frames by at most {even:.5f}")
+    streams = result["specialisation"]
+    shares = "  ".join(f"{group} {w:.2f}" for group, w in streams["w_mel"].items() if group in arkit.GROUPS)
+    lines.append(f"listens to mel    {shares}")
+    lines.append(f"w_mel of the mouth less that of brows and cheeks: {streams['mouth_less_brows_cheeks']:+.2f}")
+    return "\n".join(lines)
+
+
+def _told(one: dict[str, Any]) -> list[str]:
+    base, skill = one["baselines"], one["skill"]
+    lines = [
+        f"{one['corpus']}  {one['fps']:g} fps  delay {one['delay_ms']:g} ms  "
+        f"{one['clips']} clips, {one['frames']} frames, {one['shapes']} shapes",
+        f"  MAE {one['mae']:.4f}  skill {_number(skill['all'], '+.3f')}  r(jawOpen) {_number(one['r'].get('jawOpen'))}"
+        f"  lag {one['lag_ms']:+.0f} ms",
+        "              MAE     zero    mean  median   skill  jitter",
+    ]
+    for group, mae, still in (
+        ("all", one["mae"], base),
+        ("mouth", one["groups"]["mouth"], one["group_baselines"]["mouth"]),
+        ("expression", one["groups"]["expression"], one["group_baselines"]["expression"]),
+    ):
+        cells = "".join(f"{_number(value, '.4f'):>8}" for value in (mae, *still.values()))
+        jitter = one["jitter"][group]
+        lines.append(f"  {group:<10}{cells}{_number(skill[group], '+.3f'):>8}{_number(jitter, '.2f'):>8}")
+    lines.append("  r   " + "  ".join(f"{name} {one['r'][name]:.3f}" for name in SHOWN if name in one["r"]))
+    speed, calm = one["velocity"], one["consistency"]
+    lines.append(
+        f"  speed error {speed['error']:.3f}/s (still face {speed['still']:.3f}), "
+        f"variation in a file {_number(calm['mean'], '.2f')} ± {_number(calm['spread'], '.2f')} of the truth's"
+    )
+    if cold := one["strided"]:
+        lines.append(
+            f"  {cold['windows']} cold windows of {cold['window']} frames every {cold['stride']}: "
+            f"MAE {cold['mae']:.4f} (not weighted {cold['plain']:.4f})"
+        )
+    if smooth := one["smoothing"]:
+        lines.append(
+            f"  without its smoothing: MAE {smooth['mae_without']:.4f} for {smooth['mae']:.4f}, "
+            f"jitter {_number(smooth['jitter_without'], '.2f')} for {_number(smooth['jitter'], '.2f')}"
+        )
+    if said := one["sounds"]:
+        lines.append(
+            "  "
+            + "; ".join(
+                f"{title} {_number(said[key]['ours'], '.2f')} (truth {_number(said[key]['truth'], '.2f')})"
+                for key, title in (
+                    ("closure", "lips shut on P B M"),
+                    ("silence", "open in silence"),
+                    ("rounding", "rounding AUC"),
+                )
+            )
+        )
+    for stream, loss in (one["silenced"] or {}).items():
+        lines.append(
+            f"  without {stream}: mouth {_number(loss['mouth_loss'], '+.1%')}, "
+            f"expression {_number(loss['expression_loss'], '+.1%')} of error"
+        )
+    return lines
+
+
+def _number(value: float | None, form: str = ".3f") -> str:
+    return "–" if value is None else format(value, form)
