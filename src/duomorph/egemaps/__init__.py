@@ -17,7 +17,7 @@ from duomorph.egemaps.functionals import functionals
 from duomorph.egemaps.names import FUNCTIONAL_NAMES, LLD_NAMES
 from duomorph.egemaps.stream import FunctionalTrack, LldStream, contours, extract, lld, vocal_tract
 
-VERSION: Final = 1  # raised when a value changes: networks are trained on them
+VERSION: Final = 2  # raised when a value changes: networks are trained on them
 
 __all__ = [
     "FUNCTIONAL_NAMES",
