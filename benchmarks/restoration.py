@@ -19,8 +19,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from duomorph import arkit, audio, corpus, restore
-from duomorph.clock import SAMPLE_RATE
+from duomorph import arkit, audio, restore
+from duomorph.evaluate.metrics import auc
+from duomorph.evaluate.phones import CLOSED, ROUND, SPREAD, Phones, during, grid
 
 ROOT = Path(__file__).parents[1]
 sys.path.append(str(ROOT / "recipes"))
@@ -28,57 +29,12 @@ from grid import Take, from_corpus  # noqa: E402
 
 Floats = NDArray[np.floating]
 Table = dict[str, dict[str, Any]]
-Phones = dict[str, list[tuple[float, float, str]]]
 SHAPES = [name for name in arkit.NAMES if name.removesuffix("Left").removesuffix("Right") in restore.RANGES]
-ROUND, SPREAD, CLOSED = ("UW", "OW", "W"), ("IY", "EH", "S"), ("B", "P", "M")
-SPELT = {"a": ("lettera", "EY"), "z": ("zed", "Z EH D")}  # GRID's letters as a Briton says them
 
 
-def align(takes: list[Take]) -> Phones:
-    """Phone times of each clip, by forced alignment of its known words; clips that do not align are left out."""
-    from pocketsphinx import Decoder
-
-    decoder = Decoder(samprate=SAMPLE_RATE, loglevel="FATAL")
-    for word, sounds in SPELT.values():
-        if decoder.lookup_word(word) is None:
-            decoder.add_word(word, sounds, True)
-    words = json.loads((corpus.root() / "grid_s1" / "words.json").read_text())
-    phones: Phones = {}
-    for take in takes:
-        spoken = [SPELT.get(word, (word,))[0] for _, _, word in words[take.name] if word not in ("sil", "sp")]
-        sound = (np.clip(audio.read(take.sound), -1, 1) * 32767).astype("<i2").tobytes()
-        try:
-            decoder.set_align_text(" ".join(spoken))
-            for level in ("words", "phones"):
-                if level == "phones":
-                    decoder.set_alignment()
-                decoder.start_utt()
-                decoder.process_raw(sound, full_utt=True)
-                decoder.end_utt()
-            found = [phone for word in decoder.get_alignment() for phone in word]
-        except RuntimeError:  # the words do not fit the sound
-            continue
-        phones[take.name] = [(p.start / 100, (p.start + p.duration) / 100, p.name) for p in found]
-    return phones
-
-
-def spoken(takes: list[Take], phones: Phones, names: tuple[str, ...]) -> NDArray[np.bool_]:
+def spoken(takes: list[Take], phones: dict[str, Phones], names: tuple[str, ...]) -> NDArray[np.bool_]:
     """(clips, frames) True in the middle half of these phones."""
-    said = np.zeros((len(takes), len(takes[0].clip)), dtype=bool)
-    for row, take in zip(said, takes, strict=True):
-        times = take.clip.times
-        for begin, end, name in phones.get(take.name, ()):
-            if name in names:
-                quarter = (end - begin) / 4
-                row |= (times >= begin + quarter) & (times <= end - quarter)
-    return said
-
-
-def auc(high: Floats, low: Floats) -> float:
-    """The chance that a value of `high` is above one of `low`, ties counting half."""
-    order = np.sort(low)
-    below, upto = np.searchsorted(order, high, "left"), np.searchsorted(order, high, "right")
-    return float((below + upto).mean() / 2 / len(low))
+    return np.stack([during(take.clip.times, phones.get(take.name, ()), names) for take in takes])
 
 
 def jitter(curves: Floats) -> float:
@@ -123,7 +79,7 @@ def reasons(takes: list[Take], raw: Floats, said: dict[str, NDArray[np.bool_]]) 
     return {name: round(float(value), 3) for name, value in figures.items()}
 
 
-def draw(path: Path, take: Take, raw: Floats, wide: Floats, phones: Phones, table: Table) -> None:
+def draw(path: Path, take: Take, raw: Floats, wide: Floats, phones: dict[str, Phones], table: Table) -> None:
     """One clip before and after, and the deviations of all held-out clips."""
     import matplotlib
 
@@ -166,7 +122,7 @@ def main() -> None:
     parser.add_argument("--clip", default="lbiq2p", help="whose curves the picture shows")
     options = parser.parse_args()
     takes = list(from_corpus())
-    phones = align(takes)
+    phones = grid((take.name, audio.read(take.sound)) for take in takes)
     speaker = restore.fit((take.lips, take.clip.fps) for take in takes if not take.held)
     raw = np.stack([take.clip.weights for take in takes])  # (clips, frames, 52)
     wide = np.stack([restore.restore(take.clip, take.lips, speaker).weights for take in takes])

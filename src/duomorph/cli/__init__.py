@@ -183,22 +183,45 @@ def _egemaps(arguments: argparse.Namespace) -> int:
 def add_evaluate(verbs: Verbs) -> None:
     """How good the curves are."""
     verb = verbs.add_parser("evaluate", help="measure the curves on held-out recordings", allow_abbrev=False)
-    verb.add_argument("corpora", metavar="CORPUS", nargs="*", default=["grid_s1", "facegood"], help="default: all")
+    data = "data sets (folders with a manifest) or corpora by name (default grid_s1 facegood)"
+    verb.add_argument("--data", metavar="DATASET", nargs="+", default=["grid_s1", "facegood"], help=data)
     verb.add_argument("--fps", nargs="+", default=["30", "60"], help="frame rates (default 30 60)")
+    verb.add_argument("--style", metavar="NAME", help="one for all takes (default: each take's own)")
     _add_delay(verb)
     _add_model(verb)
+    windows = "frames of 1/30 s between windows that start cold; 1 is slow (default 32)"
+    verb.add_argument("--stride", type=int, default=32, metavar="N", help=windows)
+    sounds = "score P B M, silence, rounding: aligns GRID's words (needs duomorph[phones]), reads phones.json"
+    verb.add_argument("--phones", action="store_true", help=sounds)
     _add_json(verb)
+    verb.add_argument("--html", metavar="OUT", help="also write a page with pictures (needs duomorph[plot])")
     verb.set_defaults(run=_evaluate)
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
-    from duomorph import clock, evaluate, load
+    from duomorph import clock, evaluate, files, load
 
     rates = [float(clock.frame_rate(fps)) for fps in arguments.fps]
     clock.delay_ticks(arguments.delay_ms)
+    if arguments.stride < 1:
+        raise SettingError(f"got --stride {arguments.stride}: expected at least 1 frame; try 32")
     _check_json(arguments)
-    result = evaluate.summary(load(arguments.model), arguments.corpora, rates, arguments.delay_ms)
+    if arguments.html:
+        _need("matplotlib", "plot")
+        files.writable(arguments.html)  # before the slow part
+    if arguments.phones:
+        _need("pocketsphinx", "phones")
+    face, progress = load(arguments.model), _Progress()
+    result, played = evaluate.measure(
+        face, arguments.data, rates, arguments.delay_ms, arguments.style, arguments.stride, arguments.phones,
+        progress.show,
+    )  # fmt: skip
+    progress.clear()
     print(evaluate.table(result))
+    if arguments.html:
+        from duomorph.evaluate import page
+
+        page.write(arguments.html, result, played, face.info())
     return _save_json(arguments, result)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
+from textwrap import fill
 from typing import Any, Final
 
 import numpy as np
@@ -74,6 +75,7 @@ def measure(
     return {
         "split": "held-out takes of duomorph/corpus/split.json, each animated alone, unsmoothed labels",
         "weights_sha256": info.weights_sha256,
+        "style": style,
         "reports": [asdict(one) for own in reports.values() for one in own],
         "rate_gap": {name: max(r.mae for r in own) - min(r.mae for r in own) for name, own in reports.items()},
         "even_frames_gap": gaps,
@@ -105,7 +107,7 @@ def _told(one: dict[str, Any]) -> list[str]:
     lines = [
         f"{one['corpus']}  {one['fps']:g} fps  delay {one['delay_ms']:g} ms  "
         f"{one['clips']} clips, {one['frames']} frames, {one['shapes']} shapes",
-        f"  MAE {one['mae']:.4f}  skill {_number(skill['all'], '+.3f')}  r(jawOpen) {_number(one['r'].get('jawOpen'))}"
+        f"  MAE {one['mae']:.4f}  skill {number(skill['all'], '+.3f')}  r(jawOpen) {number(one['r'].get('jawOpen'))}"
         f"  lag {one['lag_ms']:+.0f} ms",
         "              MAE     zero    mean  median   skill  jitter",
     ]
@@ -114,44 +116,46 @@ def _told(one: dict[str, Any]) -> list[str]:
         ("mouth", one["groups"]["mouth"], one["group_baselines"]["mouth"]),
         ("expression", one["groups"]["expression"], one["group_baselines"]["expression"]),
     ):
-        cells = "".join(f"{_number(value, '.4f'):>8}" for value in (mae, *still.values()))
+        cells = "".join(f"{number(value, '.4f'):>8}" for value in (mae, *still.values()))
         jitter = one["jitter"][group]
-        lines.append(f"  {group:<10}{cells}{_number(skill[group], '+.3f'):>8}{_number(jitter, '.2f'):>8}")
-    lines.append("  r   " + "  ".join(f"{name} {one['r'][name]:.3f}" for name in SHOWN if name in one["r"]))
+        lines.append(f"  {group:<10}{cells}{number(skill[group], '+.3f'):>8}{number(jitter, '.2f'):>8}")
+    return lines + [fill(fact, 110, initial_indent="  ", subsequent_indent="    ") for fact in facts(one)]
+
+
+def facts(one: dict[str, Any]) -> list[str]:
+    """What else a report holds, a sentence each; what this data cannot say is left out."""
     speed, calm = one["velocity"], one["consistency"]
-    lines.append(
-        f"  speed error {speed['error']:.3f}/s (still face {speed['still']:.3f}), "
-        f"variation in a file {_number(calm['mean'], '.2f')} ± {_number(calm['spread'], '.2f')} of the truth's"
-    )
+    lines = [
+        "r: " + ", ".join(f"{name} {one['r'][name]:.3f}" for name in SHOWN if name in one["r"]),
+        f"speed error {speed['error']:.3f}/s (still face {speed['still']:.3f}), "
+        f"variation in a file {number(calm['mean'], '.2f')} ± {number(calm['spread'], '.2f')} of the truth's",
+    ]
     if cold := one["strided"]:
         lines.append(
-            f"  {cold['windows']} cold windows of {cold['window']} frames every {cold['stride']}: "
+            f"{cold['windows']} cold windows of {cold['window']} frames every {cold['stride']}: "
             f"MAE {cold['mae']:.4f} (not weighted {cold['plain']:.4f})"
         )
     if smooth := one["smoothing"]:
         lines.append(
-            f"  without its smoothing: MAE {smooth['mae_without']:.4f} for {smooth['mae']:.4f}, "
-            f"jitter {_number(smooth['jitter_without'], '.2f')} for {_number(smooth['jitter'], '.2f')}"
+            f"without its smoothing MAE {smooth['mae_without']:.4f} for {smooth['mae']:.4f}, "
+            f"jitter {number(smooth['jitter_without'], '.2f')} for {number(smooth['jitter'], '.2f')}"
         )
     if said := one["sounds"]:
+        titles = {"closure": "lips shut on P B M", "silence": "open in silence", "rounding": "rounding AUC"}
         lines.append(
-            "  "
-            + "; ".join(
-                f"{title} {_number(said[key]['ours'], '.2f')} (truth {_number(said[key]['truth'], '.2f')})"
-                for key, title in (
-                    ("closure", "lips shut on P B M"),
-                    ("silence", "open in silence"),
-                    ("rounding", "rounding AUC"),
-                )
+            ", ".join(
+                f"{title} {number(said[key]['ours'], '.2f')} (truth {number(said[key]['truth'], '.2f')})"
+                for key, title in titles.items()
             )
         )
     for stream, loss in (one["silenced"] or {}).items():
         lines.append(
-            f"  without {stream}: mouth {_number(loss['mouth_loss'], '+.1%')}, "
-            f"expression {_number(loss['expression_loss'], '+.1%')} of error"
+            f"without {stream}: error of the mouth {number(loss['mouth_loss'], '+.1%')}, "
+            f"of the expression {number(loss['expression_loss'], '+.1%')}"
         )
     return lines
 
 
-def _number(value: float | None, form: str = ".3f") -> str:
+def number(value: float | None, form: str = ".3f") -> str:
+    """For people: what is not known is a dash."""
     return "–" if value is None else format(value, form)
