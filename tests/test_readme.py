@@ -18,6 +18,7 @@ import soundfile
 from duomorph import arkit, audio, batch, formats
 from duomorph.cli import main
 from duomorph.clip import Clip
+from duomorph.dataset import manifest
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README, flags=re.DOTALL)
@@ -29,19 +30,30 @@ def desk(tmp_path: Path, sample: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     samples = audio.read(sample)[:32000]
     for name in ("speech.wav", "a.wav", "b.flac"):
         soundfile.write(tmp_path / name, samples, 16000)
+    rng = np.random.default_rng(0)
+    for speaker in ("anna", "ben"):
+        take = tmp_path / "takes" / speaker / "monday" / "take.csv"
+        take.parent.mkdir(parents=True)
+        formats.write(Clip(rng.random((60, 52), dtype=np.float32), Fraction(30)), take)
+        soundfile.write(take.with_suffix(".wav"), samples, 16000)
+    shutil.copy(take, tmp_path / "take.csv")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
 def test_commands(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = [line.partition("#")[0] for language, block in BLOCKS if not language for line in block.splitlines()]
-    commands = [shlex.split(line)[1:] for line in lines if line.startswith(("duomorph animate", "duomorph info"))]
-    assert len(commands) >= 3
+    verbs = ("animate", "convert", "info", "data")
+    words = [shlex.split(line) for line in lines]
+    commands = [line[1:] for line in words if line[:1] == ["duomorph"] and line[1] in verbs]
+    assert {command[0] for command in commands} == set(verbs)
     for command in commands:
         assert main(command) == 0, command
     assert capsys.readouterr().err == ""
     assert len(formats.read(desk / "speech.csv")) == 60
     assert (desk / "out" / "b.png").is_file()
+    assert len(formats.read(desk / "take.json")) == 60
+    assert len(list(manifest.read(desk / "mydata"))) == 2
 
 
 def test_python(desk: Path) -> None:
