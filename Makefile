@@ -35,6 +35,9 @@ lint: $(VENV)/dev
 
 fuzz: $(VENV)/dev
 	HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest tests/test_fuzz.py
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check atheris==3.0.0 \
+	  || echo "no atheris for this Python: only the property tests ran"
+	$(BIN)/python tests/fuzz/run.py --seconds 60 --json benchmarks/results/fuzz.json
 
 $(VENV)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

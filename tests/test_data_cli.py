@@ -272,6 +272,24 @@ def test_videos_are_cut_where_there_is_no_face(tmp_path: Path, ffmpeg: str) -> N
         assert faceless.failed
 
 
+@pytest.mark.corpus
+def test_a_phone_take_is_evened_out_by_its_own_clock(corpus: Path, tmp_path: Path) -> None:
+    take = tmp_path / "takes" / "rom_iPhone.csv"
+    take.parent.mkdir()
+    shutil.copy(corpus / "fixtures" / "livelink_rom_iphone.csv", take)
+    soundfile.write(take.with_suffix(".wav"), np.random.default_rng(0).normal(0, 0.1, 134 * 16000), 16000)
+    assert run("import", tmp_path / "takes", "-o", tmp_path / "data", "--licence", "MIT") == 0
+    (entry,) = read(tmp_path / "data")
+    phone = formats.read(take)
+    assert phone.stamps is not None
+    even = formats.read(tmp_path / "data" / entry.curves)
+    # The phone's clock runs 0.13 per thousand fast: its last frame stands 17 ms before where an even count puts it.
+    late = float((len(phone) - 1) / phone.fps) - float(np.nanmax(phone.stamps) - np.nanmin(phone.stamps))
+    assert late == pytest.approx(0.017, abs=0.002)
+    assert len(even) == len(phone.resampled(phone.fps))
+    np.testing.assert_array_equal(even.weights, phone.resampled(phone.fps).weights)
+
+
 def test_a_whole_face_is_not_cut() -> None:
     clip = talk(2.0, 1)[1]
     assert importing._stretches(clip, np.zeros(len(clip), dtype=bool)) == ([slice(0, len(clip))], 0)

@@ -194,11 +194,15 @@ def _bring(take: Found, out: Writer, labels: Labels, capture: Callable[[Path], C
 
 
 def _first_readable(paths: tuple[Path, ...]) -> Clip:
-    """The clip in the first file that holds one; else what is wrong with the first."""
+    """The clip in the first file that holds one; else what is wrong with the first.
+
+    Beside sound the capture device's clock counts: an uneven one is evened out by its own time stamps.
+    """
     problems = []
     for path in paths:
         try:
-            return formats.read(path)
+            clip = formats.read(path)
+            return clip if clip.stamps is None else clip.resampled(clip.fps)
         except DuomorphError as problem:
             problems.append(problem)
     raise problems[0]

@@ -32,10 +32,8 @@ from duomorph.clip import Clip
 from duomorph.clock import exact, frame_rate
 from duomorph.errors import FormatError, SettingError
 from duomorph.formats.columns import CSV_ORDER, curves, match
-from duomorph.formats.rate import frames
+from duomorph.formats.rate import DIGITS, MAX_TIME, frames
 
-DIGITS: Final = 9  # decimals of a time stamp beyond which it counts as exact
-MAX_TIME: Final = 1e9  # s
 BLOCK: Final = 1 << 20  # bytes
 
 _Frame = tuple[float, list[float], list[float]]  # time stamp, shapes, angles
