@@ -107,11 +107,11 @@ def fine_lag(pairs: Pairs) -> float:
 
 
 def lowpass(curves: Floats, fps: float, hz: float = SMOOTH_HZ) -> NDArray[np.float64]:
-    """Curves (n, C) without what is faster than `hz`, not shifted in time: a symmetric windowed-sinc filter."""
+    """Curves (n, C), n > 1, without what is faster than `hz`, not shifted in time: a symmetric windowed-sinc filter."""
     half = max(2, round(SMOOTH_S * fps))
     taps = np.arange(-half, half + 1)
     kernel = np.sinc(2 * hz / fps * taps) * np.hamming(len(taps))
-    padded = np.pad(curves.astype(np.float64), ((half, half), (0, 0)), mode="edge")
+    padded = np.pad(curves.astype(np.float64), ((half, half), (0, 0)), mode="reflect", reflect_type="odd")
     windows = np.lib.stride_tricks.sliding_window_view(padded, len(taps), axis=0)  # (n, C, taps)
     smooth: NDArray[np.float64] = windows @ (kernel / kernel.sum())
     return smooth
@@ -127,8 +127,8 @@ def jitter(pairs: Pairs, fps: float) -> dict[str, NDArray[np.float64]]:
     """Mean square third difference of "predicted" and of the low-passed "truth", (52,); NaN where the truth is dead."""
     dead = ~alive(np.concatenate([truth for _, truth in pairs]))
     squares = {
-        "predicted": roughness([predicted for predicted, _ in pairs]),
-        "truth": roughness([lowpass(truth, fps) for _, truth in pairs]),
+        "predicted": roughness([np.where(np.isnan(truth), np.nan, predicted) for predicted, truth in pairs]),
+        "truth": roughness([lowpass(truth, fps) for _, truth in pairs if len(truth) > 3]),
     }
     return {name: np.where(dead, np.nan, values) for name, values in squares.items()}
 
