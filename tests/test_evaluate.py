@@ -299,6 +299,16 @@ def test_what_is_captured_may_differ_by_take(mirror: Path, model: dm.Face) -> No
     assert found.mae < 1e-4
 
 
+def test_one_frame_of_one_eye_is_scored_as_far_as_it_can_be(mirror: Path, model: dm.Face) -> None:
+    take = takes(str(mirror), "test")[1]
+    short = replace(take, weights=take.weights[:1], captured=np.arange(52) == arkit.INDEX["eyeBlinkLeft"])
+    result = {"reports": [vars(evaluate.score(model, "short", [], [short]))], "rate_gap": {}, "even_frames_gap": {}}
+    one = result["reports"][0]
+    assert (one["frames"], one["shapes"], one["groups"]["mouth"], one["lag_ms"]) == (1, 1, None, None)
+    streams = metrics.specialisation(np.array(model.info().provenance.streams))
+    assert "lag – ms" in evaluate.table({**result, "specialisation": streams})
+
+
 def test_deaf_engines_hear_silence(model: dm.Face) -> None:
     path = model.info().path
     no_mel, no_emotion = WithoutMel.open(path), WithoutEmotion.open(path)
@@ -391,6 +401,10 @@ def test_bad_requests(
         still = Clip(np.zeros((30, 52), np.float32), Fraction(30))
         out.add(id="a", sound=np.zeros(16000, np.float32), clip=still, speaker="s", style="grid", licence="")
     assert "duomorph data split" in refused(capsys, "evaluate", "--data", whole)
+    (whole / "split.json").write_text('{"test": ["a"]}')
+    entry = (whole / "manifest.jsonl").read_text()
+    (whole / "manifest.jsonl").write_text(entry.replace('"captured": "all"', '"captured": []'))
+    assert "without a captured shape" in refused(capsys, "evaluate", "--data", whole)
     for text in ("[", "[]", '{"a": [[1, 2]]}', '{"a": 3}', '{"a": [["x", 1, "P"]]}'):
         (whole / "phones.json").write_text(text)
         with pytest.raises(CorpusError, match="expected lists"):

@@ -108,7 +108,7 @@ def _told(one: dict[str, Any]) -> list[str]:
         f"{one['corpus']}  {one['fps']:g} fps  delay {one['delay_ms']:g} ms  "
         f"{one['clips']} clips, {one['frames']} frames, {one['shapes']} shapes",
         f"  MAE {one['mae']:.4f}  skill {number(skill['all'], '+.3f')}  r(jawOpen) {number(one['r'].get('jawOpen'))}"
-        f"  lag {one['lag_ms']:+.0f} ms",
+        f"  lag {number(one['lag_ms'], '+.0f')} ms",
         "              MAE     zero    mean  median   skill  jitter",
     ]
     for group, mae, still in (
@@ -127,7 +127,7 @@ def facts(one: dict[str, Any]) -> list[str]:
     speed, calm = one["velocity"], one["consistency"]
     lines = [
         "r: " + ", ".join(f"{name} {one['r'][name]:.3f}" for name in SHOWN if name in one["r"]),
-        f"speed error {speed['error']:.3f}/s (still face {speed['still']:.3f}), "
+        f"speed error {number(speed['error'])}/s (still face {number(speed['still'])}), "
         f"variation in a file {number(calm['mean'], '.2f')} ± {number(calm['spread'], '.2f')} of the truth's",
     ]
     if cold := one["strided"]:

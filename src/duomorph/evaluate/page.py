@@ -63,7 +63,7 @@ def _corpus(name: str, reports: list[dict[str, Any]], takes: list[Played]) -> li
         lines.append(
             f"<p><b>MAE {one['mae']:.4f}, skill {number(one['skill']['all'], '+.3f')}</b> at {one['fps']:g} fps, delay "
             f"{one['delay_ms']:g} ms: {one['clips']} clips, {one['frames']} frames, {one['shapes']} shapes; the jaw "
-            f"lags by {one['lag_ms']:+.0f} ms.</p>"
+            f"lags by {number(one['lag_ms'], '+.0f')} ms.</p>"
         )
         rows = [
             [group, *(number(value, ".4f") for value in (mae, *still.values())),
