@@ -73,7 +73,7 @@ def measure(
             gaps[name] = max(even_frames_gap(slow, fast) for slow, fast in pairs)
     info = face.info()
     return {
-        "split": "held-out takes of duomorph/corpus/split.json, each animated alone, unsmoothed labels",
+        "split": "held-out takes (corpus/split.json, or the data set's own), each animated alone, unsmoothed labels",
         "weights_sha256": info.weights_sha256,
         "style": style,
         "reports": [asdict(one) for own in reports.values() for one in own],

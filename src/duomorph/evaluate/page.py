@@ -78,7 +78,7 @@ def _corpus(name: str, reports: list[dict[str, Any]], takes: list[Played]) -> li
     ranked = sorted((one for one in takes if len(one.truth) > 1), key=_error)
     chosen = dict.fromkeys([0, len(ranked) // 2, len(ranked) - 1])
     shapes = [shape for shape in SHOWN if shape in first["r"]][:LANES] or list(first["r"])[:LANES]
-    if shapes:
+    if shapes and ranked:
         lines.append("<p>The best, the middle and the worst take by MAE, against the capture.</p>")
         lines += [pictures.curves(ranked[k], shapes, LONGEST_S) for k in chosen]
     lines.append("<p>Error of each captured shape beside that of the median and the mean face, which never move.</p>")
@@ -112,6 +112,8 @@ def _looks(result: dict[str, Any], played: dict[str, list[Played]], info: Info) 
     """Attention at the widest, the roundest and the most closed moment of the first corpus' middle take."""
     title = "<h2>Where the shapes look</h2>"
     takes = sorted((one for one in next(iter(played.values())) if len(one.truth) > 1), key=_error)
+    if not takes:
+        return []
     one = takes[len(takes) // 2]
     early = one.times < LONGEST_S
     apart, lips = metrics.opening(one.truth[early]), metrics.rounding(one.truth[early])
