@@ -209,7 +209,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     if arguments.html:
         _need("matplotlib", "plot")
         files.writable(arguments.html)  # before the slow part
-    if arguments.phones:
+    if arguments.phones and "grid_s1" in arguments.data:  # data sets bring their own
         _need("pocketsphinx", "phones")
     face, progress = load(arguments.model), _Progress()
     result, played = evaluate.measure(
