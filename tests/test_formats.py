@@ -27,6 +27,7 @@ from duomorph.formats.rate import frames
 from test_readme import example
 
 RATES = [Fraction(rate) for rate in (24, 25, 30, 37, 48, 50, 59, 60, 100, 120)] + [
+    Fraction(24000, 1001),
     Fraction(30000, 1001),
     Fraction(60000, 1001),
     Fraction(59, 2),
@@ -121,7 +122,7 @@ def test_jsonl_round_trip(clip: Clip) -> None:
     assert data == jsonl.encode(clip)
 
 
-@given(clips())
+@given(clips(least=1))
 def test_headerless_jsonl_keeps_the_rate(clip: Clip) -> None:
     lines = jsonl.encode(clip).split(b"\n", 1)[1]
     back = jsonl.decode(lines)
@@ -341,6 +342,18 @@ def test_a_stranger_reads_the_real_recording_as_we_do(corpus: Path, tmp_path: Pa
     assert not warnings
     for shape in arkit.NAMES:
         np.testing.assert_allclose(drawn(track, shape, np.arange(len(clip)) / 30), clip[shape], atol=1e-4)
+
+
+def test_reading_takes_a_few_times_the_memory_of_the_file() -> None:
+    random = np.random.default_rng(0)
+    clip = Clip(random.random((3000, 52), dtype=np.float32), Fraction(60), angles=random.random((3000, 9), np.float32))
+    data = livelink.encode(clip)
+    tracemalloc.start()
+    try:
+        livelink.decode(data)
+        assert tracemalloc.get_traced_memory()[1] < 4 * len(data)
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("name", ["livelink", "nim", "plain", "a2f", "beat", "jsonl"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import tracemalloc
 from fractions import Fraction
 
 import numpy as np
@@ -141,4 +142,32 @@ def test_what_is_no_number_is_refused(number: str) -> None:
 def test_damaged_headers_are_refused(extra: dict[str, object]) -> None:
     data = json.dumps({"names": list(CSV_ORDER), "fps": "30", "start": "0", **extra}).encode()
     with pytest.raises(FormatError, match=r"line 1 has .*expected"):
+        jsonl.decode(data)
+
+
+def test_a_hole_of_years_takes_no_memory() -> None:
+    clip = full_clip(3)
+    lines = jsonl.encode(clip).splitlines(keepends=True)
+    far = json.loads(lines[-1]) | {"timestamp": 9e7}
+    tracemalloc.start()
+    try:
+        with pytest.raises(FormatError, match="hole"):
+            jsonl.decode(b"".join([*lines[:-1], json.dumps(far).encode()]))
+        assert tracemalloc.get_traced_memory()[1] < 10e6
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("number", [1e300, 101.0, float("nan"), float("-inf")])
+def test_what_is_no_angle_is_refused(number: float) -> None:
+    lines = jsonl.encode(full_clip(3)).splitlines(keepends=True)
+    frame = json.loads(lines[2])
+    frame["angles"][4] = number
+    with pytest.raises(FormatError, match="expected"):
+        jsonl.decode(b"".join([*lines[:2], json.dumps(frame).encode() + b"\n", *lines[3:]]))
+
+
+@pytest.mark.parametrize("data", [b"", b"\n \n"])
+def test_an_empty_file_is_no_take(data: bytes) -> None:
+    with pytest.raises(FormatError, match="got an empty file"):
         jsonl.decode(data)

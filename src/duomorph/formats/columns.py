@@ -96,10 +96,20 @@ def angles(
     """
     if not all(name in header for name in arkit.ANGLES):
         return None
-    rows = _even(values[:, [header.index(name) for name in arkit.ANGLES]], arkit.ANGLES, numbers, fps)
-    if rows.size and np.abs(rows).max() > MAX_ANGLE:
-        raise FormatError(f"an angle is {np.abs(rows).max():.4g}: expected radians, about -3.2 to 3.2; mend it")
-    return rows.astype(np.float32) if rows.any() else None
+    turns = turned(values[:, [header.index(name) for name in arkit.ANGLES]], numbers, fps)
+    return turns if turns.any() else None
+
+
+def turned(rows: NDArray[np.float64], numbers: Sequence[int], fps: float) -> NDArray[np.float32]:
+    """Rows (n, 9) of angles, in the order of `arkit.ANGLES`, on their frames, (T, 9).
+
+    Raises:
+        FormatError: a value is not finite or no angle.
+    """
+    turns = _even(rows, arkit.ANGLES, numbers, fps)
+    if turns.size and np.abs(turns).max() > MAX_ANGLE:
+        raise FormatError(f"an angle is {np.abs(turns).max():.4g}: expected radians, about -3.2 to 3.2; mend it")
+    return turns.astype(np.float32)
 
 
 def _even(

@@ -31,7 +31,8 @@ from duomorph import arkit
 from duomorph.clip import Clip
 from duomorph.clock import exact, frame_rate
 from duomorph.errors import FormatError, SettingError
-from duomorph.formats.columns import CSV_ORDER, curves, match
+from duomorph.formats import document
+from duomorph.formats.columns import CSV_ORDER, curves, match, turned
 from duomorph.formats.rate import DIGITS, MAX_TIME, frames
 
 BLOCK: Final = 1 << 20  # bytes
@@ -98,13 +99,9 @@ def encode(clip: Clip) -> bytes:
         row[order] = weights
         time, angles = float(clip.start + k / clip.fps), ""
         if clip.angles is not None:
-            angles = f', "angles": [{_numbers(clip.angles[k])}]'
-        out.write(f'{{"timestamp": {time!r}, "blendshapes": [{_numbers(row)}]{angles}}}\n'.encode("ascii"))
+            angles = f', "angles": {document.numbers(clip.angles[k])}'
+        out.write(f'{{"timestamp": {time!r}, "blendshapes": {document.numbers(row)}{angles}}}\n'.encode("ascii"))
     return out.getvalue()
-
-
-def _numbers(row: NDArray[np.float32]) -> str:
-    return ", ".join(row.astype("U16").tolist())
 
 
 def decode(data: bytes) -> Clip:
@@ -113,6 +110,8 @@ def decode(data: bytes) -> Clip:
     Raises:
         FormatError: not such a file, or damaged.
     """
+    if not data.strip():
+        raise FormatError("this is no JSON lines: got an empty file, expected a header or frames; export it again")
     header, blocks = stream(io.BytesIO(data))
     parts = []
     for block in blocks:
@@ -125,7 +124,7 @@ def decode(data: bytes) -> Clip:
     angles = None
     if header.angles:
         turns = [part.angles for part in parts if part.angles is not None]
-        angles = _turned(np.concatenate(turns) if turns else np.zeros((0, len(arkit.ANGLES))), numbers)
+        angles = turned(np.concatenate(turns) if turns else np.zeros((0, len(arkit.ANGLES))), numbers, float(fps))
     return Clip(
         weights=curves(weights, np.arange(arkit.COUNT), numbers, float(fps)),
         fps=fps,
@@ -294,14 +293,3 @@ def _clock(header: Header, times: NDArray[np.float64]) -> tuple[Fraction, Fracti
     if (np.diff(counted) <= 0).any():
         raise FormatError(f"the time stamps do not rise by 1/{fps} s: expected what the header says; mend it")
     return fps, start + Fraction(int(counted[0])) / fps, (counted - counted[0]).tolist()
-
-
-def _turned(angles: NDArray[np.float64], numbers: list[int]) -> NDArray[np.float32]:
-    """Angles of every frame: those of dropped frames lie between their neighbours'."""
-    if not np.isfinite(angles).all():
-        row = int(np.argwhere(~np.isfinite(angles))[0][0])
-        raise FormatError(f"frame {row + 1} has an angle that is no number: expected radians; mend it")
-    if len(numbers) and numbers[-1] >= len(numbers):
-        every = np.arange(numbers[-1] + 1)
-        angles = np.stack([np.interp(every, numbers, angle) for angle in angles.T], axis=1)
-    return angles.astype(np.float32)

@@ -63,14 +63,14 @@ def decode(data: bytes) -> Clip:
     Raises:
         FormatError: not such a file, or damaged.
     """
-    header, rows = table.rows(data, "Live Link Face CSV")
+    header, lines = table.rows(data, "Live Link Face CSV")
     if header[0].lower() != "timecode":
         raise FormatError("this is no Live Link Face CSV: expected a header that begins with Timecode; export it again")
     if len(header) < 2 or header[1].lower() != "blendshapecount":
         raise FormatError("the second column is not BlendshapeCount: expected Live Link Face's header; export it again")
     columns = match(header)
-    ticks = _rising([_ticks(row[0], line) for line, row in enumerate(rows, 2)])
-    values = table.numbers(rows, range(2, len(header)))
+    stamps, values = table.columns(lines, header, 0, range(2, len(header)))
+    ticks = _rising([_ticks(stamp, line) for line, stamp in enumerate(stamps, 2)])
     fps, numbers = frames([Fraction(tick, SECOND) for tick in ticks], Fraction(1, SECOND))
     whole = shapes(values, columns - 2, numbers, float(fps)).clip(LEAST, MOST).astype(np.float32)
     weights = whole.clip(0, 1)

@@ -19,7 +19,7 @@ from duomorph.errors import FormatError
 
 ALONE: Final = Fraction(30)  # what the rate of a single frame is said to be
 COMMON: Final = tuple(Fraction(rate) for rate in (30, 60, 24, 25, 50, 48, 100, 120, 90, 40)) + tuple(
-    Fraction(rate * 1000, 1001) for rate in (30, 60, 120, 48)
+    Fraction(rate * 1000, 1001) for rate in (30, 60, 120, 48, 24)
 )
 JITTER: Final = Fraction(1, 2000)  # relative; a phone's clock against its nominal rate
 DIGITS: Final = 9  # decimals of a stamp beyond which it counts as exact

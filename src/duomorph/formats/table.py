@@ -3,15 +3,16 @@
 One promise: a table comes out whole and rectangular or is refused with the row that is wrong.
 
     header, lines = rows(data, "Live Link Face CSV")
-    values = numbers(lines, range(1, len(header)))       # (rows, columns) float64
-    clip = decode(data, "CSV", prefix="")                # a column of seconds, and shapes by name
+    stamps, values = columns(lines, header, 0, range(1, len(header)))   # a list of text, (rows, n) float64
+    clip = decode(data, "CSV", prefix="")   # a column of seconds, and shapes by name
 """
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -26,39 +27,45 @@ from duomorph.formats.rate import timed
 TIMES: Final = ("time", "timestamp", "timecode", "seconds", "time_s", "t")  # what a column of seconds is called
 
 
-def rows(data: bytes, kind: str) -> tuple[list[str], list[list[str]]]:
-    """The header without blanks around its names, and the rows below, as long as the header each.
+def rows(data: bytes, kind: str) -> tuple[list[str], Iterator[list[str]]]:
+    """The header without blanks around its names, and the rows below, one by one: an hour of cells takes gigabytes.
 
     Raises:
-        FormatError: no text, no header, or a row of another length.
+        FormatError: no text, or no header; while rows are taken: no text.
     """
+    lines = _lines(data, kind)
+    header = [name.strip() for name in next(lines, [])]
+    if not header:
+        raise FormatError(f"this is no {kind}: got an empty file, expected a header; export it again")
+    return header, lines
+
+
+def _lines(data: bytes, kind: str) -> Iterator[list[str]]:
     try:
-        text = data.decode("utf-8-sig")
-        lines = [row for row in csv.reader(io.StringIO(text, newline=""), strict=True) if row]
+        text = io.TextIOWrapper(io.BytesIO(data), "utf-8-sig", newline="")
+        yield from (row for row in csv.reader(text, strict=True) if row)
     except (UnicodeDecodeError, csv.Error):
         raise FormatError(f"this is no {kind}: expected text in commas; export it again") from None
-    if not lines:
-        raise FormatError(f"this is no {kind}: got an empty file, expected a header; export it again")
-    header = [name.strip() for name in lines[0]]
-    for line, row in enumerate(lines[1:], 2):
-        if len(row) != len(header):
-            raise FormatError(f"row {line} has {len(row)} cells: expected {len(header)}; the file is damaged")
-    return header, lines[1:]
 
 
-def numbers(rows: Sequence[Sequence[str]], columns: Sequence[int]) -> NDArray[np.float64]:
-    """Cells of some columns as numbers, (rows, columns).
+def columns(
+    lines: Iterable[list[str]], header: Sequence[str], clock: int, places: Sequence[int]
+) -> tuple[list[str], NDArray[np.float64]]:
+    """The cells of the column `clock`, and those of the columns `places` as numbers, (rows, places).
 
     Raises:
-        FormatError: a cell is no number.
+        FormatError: a row of another length than the header, or a cell that is no number.
     """
-    values = np.empty((len(rows), len(columns)))
-    for line, row in enumerate(rows):
+    stamps, values = [], array("d")
+    for line, row in enumerate(lines, 2):
+        if len(row) != len(header):
+            raise FormatError(f"row {line} has {len(row)} cells: expected {len(header)}; the file is damaged")
+        stamps.append(row[clock])
         try:
-            values[line] = [float(row[column]) for column in columns]
+            values.extend([float(row[place]) for place in places])
         except ValueError:
-            raise FormatError(f"row {line + 2} has a cell that is no number: expected 0.0 to 1.0; mend it") from None
-    return values
+            raise FormatError(f"row {line} has a cell that is no number: expected 0.0 to 1.0; mend it") from None
+    return stamps, np.array(values).reshape(len(stamps), len(places))
 
 
 def encode(clip: Clip, header: Sequence[str], values: NDArray[np.float32]) -> bytes:
@@ -81,16 +88,16 @@ def decode(data: bytes, kind: str, prefix: str, source: str = "") -> Clip:
     if len(clock) != 1:
         raise FormatError(f"this is no {kind}: got {len(clock)} columns of time, expected one named time; rename it")
     named = [name[len(prefix) :] if name.lower().startswith(prefix.lower()) else "" for name in header]
-    columns = find(named)
-    used = [place for place, name in enumerate(named) if name in arkit.ANGLES or place in columns]
-    places = np.array([used.index(place) if place >= 0 else -1 for place in columns.tolist()], dtype=np.intp)
-    values = numbers(lines, used)
-    fps, frames, start = timed([row[clock[0]] for row in lines])
+    shapes = find(named)
+    used = [place for place, name in enumerate(named) if name in arkit.ANGLES or place in shapes]
+    places = np.array([used.index(place) if place >= 0 else -1 for place in shapes.tolist()], dtype=np.intp)
+    stamps, values = columns(lines, header, clock[0], used)
+    fps, frames, start = timed(stamps)
     return Clip(
         curves(values, places, frames, float(fps)),
         fps,
         start,
         angles=angles(values, [named[place] for place in used], frames, float(fps)),
-        captured=columns >= 0,
+        captured=shapes >= 0,
         source=source,
     )
