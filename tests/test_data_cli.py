@@ -6,6 +6,7 @@ import importlib.util
 import json
 import shutil
 import subprocess
+from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -19,9 +20,11 @@ from command import refused
 from duomorph import arkit, audio, formats
 from duomorph.cli import main
 from duomorph.clip import Clip
-from duomorph.dataset import importing, split
+from duomorph.dataset import importing, restoring, split
+from duomorph.dataset.check import check
 from duomorph.dataset.importing import Found, Labels, bring, find
 from duomorph.dataset.manifest import Entry, Writer, read
+from duomorph.errors import FormatError
 from duomorph.video import LIPS
 from talk import talk
 
@@ -270,6 +273,44 @@ def test_videos_are_cut_where_there_is_no_face(tmp_path: Path, ffmpeg: str) -> N
             find([tmp_path / "film.mov"]), out, Labels(), lambda path: Captured(clip, np.ones(len(clip), dtype=bool))
         )
         assert faceless.failed
+
+
+@pytest.mark.parametrize("end", [KeyboardInterrupt, FormatError("the disk is full")])
+def test_a_video_comes_in_with_all_its_pieces_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: BaseException
+) -> None:
+    sound, clip = talk(8.0, 1)
+    soundfile.write(tmp_path / "film.wav", sound, 16000)
+    missed = np.zeros(len(clip), dtype=bool)
+    missed[60:75] = True
+    film = Found(tmp_path / "film", "video", "film", tmp_path / "film.wav", (), "anna", "monday")
+    keep = restoring.keep
+
+    def stop(folder: Path, id: str, lips: restoring.Lips) -> None:
+        if id == "film.2":
+            raise end
+        keep(folder, id, lips)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(restoring, "keep", stop)
+        with suppress(KeyboardInterrupt), Writer(tmp_path / "data") as out:
+            (outcome,) = bring([film], out, Labels(), lambda path: Captured(clip, missed))
+            assert outcome.failed
+    assert list(read(tmp_path / "data")) == []
+    with Writer(tmp_path / "data") as out:
+        (outcome,) = bring([film], out, Labels(), lambda path: Captured(clip, missed), resume=True)
+    assert outcome.ids == ("film.1", "film.2")
+    assert not check(tmp_path / "data").fatal
+
+
+def test_two_takes_of_one_name_are_not_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    put(tmp_path / "monday", "one", "npz", 1)
+    put(tmp_path / "tuesday", "one", "npz", 2)
+    for resume in ([], ["--resume"]):
+        assert run("import", tmp_path / "monday", tmp_path / "tuesday", "-o", tmp_path / "data", *resume) == 1
+        said = capsys.readouterr().out
+        assert "tuesday/one: numpy archive with sound, failed: another take is called 'one' too" in said
+    assert list(entries(tmp_path / "data")) == ["one"]
 
 
 @pytest.mark.corpus

@@ -139,10 +139,16 @@ def bring(
         capture: makes curves of a video.
         resume: pass over takes that the data set holds already; without it they fail.
     """
+    names: set[str] = set()
     for take in found:
         if isinstance(take, Outcome):
             yield take
             continue
+        if take.id in names:
+            why = f"another take is called {take.id!r} too: expected each name once; rename one"
+            yield Outcome(take.place, take.kind, why=why, failed=True)
+            continue
+        names.add(take.id)
         if resume and (take.id in out or f"{take.id}.1" in out):
             yield Outcome(take.place, take.kind, why="in the data set already")
             continue
@@ -166,30 +172,34 @@ def _bring(take: Found, out: Writer, labels: Labels, capture: Callable[[Path], C
     speaker = labels.speaker or take.speaker
     sound: Path | NDArray[np.float32] = take.sound
     samples = audio.read(take.sound) if lost else np.zeros(0, np.float32)
-    ids = []
-    for number, (clip, seen) in enumerate(zip(pieces, lips, strict=True), 1):
-        id = take.id
-        if lost:
-            id = f"{take.id}.{number}"
-            end = end_sample(len(clip), clip.fps)
-            first = max(0, round(clip.start * SAMPLE_RATE))
-            sound = samples[first : first + end]
-            if not len(sound):
-                continue
-            clip = replace(clip, start=clip.start - Fraction(first, SAMPLE_RATE))
-        ids.append(id)
-        out.add(
-            id=id,
-            sound=sound,
-            clip=clip,
-            speaker=speaker,
-            session=take.session,
-            style=labels.style or speaker,
-            licence=labels.licence,
-            source=clip.source or take.kind,
-        )
-        if seen is not None:
-            restoring.keep(out.folder, id, seen)
+    ids: list[str] = []
+    try:
+        for number, (clip, seen) in enumerate(zip(pieces, lips, strict=True), 1):
+            id = take.id
+            if lost:
+                id = f"{take.id}.{number}"
+                end = end_sample(len(clip), clip.fps)
+                first = max(0, round(clip.start * SAMPLE_RATE))
+                sound = samples[first : first + end]
+                if not len(sound):
+                    continue
+                clip = replace(clip, start=clip.start - Fraction(first, SAMPLE_RATE))
+            out.add(
+                id=id,
+                sound=sound,
+                clip=clip,
+                speaker=speaker,
+                session=take.session,
+                style=labels.style or speaker,
+                licence=labels.licence,
+                source=clip.source or take.kind,
+            )
+            ids.append(id)
+            if seen is not None:
+                restoring.keep(out.folder, id, seen)
+    except BaseException:  # Ctrl-C too: a take is in as a whole or not at all, for --resume asks no more of it
+        out.discard(ids)
+        raise
     return Outcome(take.place, take.kind, tuple(ids), f"{lost:.1f} s without a face left out" if lost else "")
 
 

@@ -232,6 +232,12 @@ class Writer:
             self._save()
         return entry
 
+    def discard(self, ids: Iterable[str]) -> None:
+        """Take clips out of the manifest again. Their files stay, to be written over."""
+        for id in ids:
+            del self._entries[id]
+            self._unsaved += 1
+
     def _take_sound(self, id: str, sound: Path | NDArray[np.float32]) -> tuple[str, int]:
         """Store a sound; its path in the folder and its length in samples at 16 kHz."""
         if isinstance(sound, Path) and _libsndfile_reads(sound):
