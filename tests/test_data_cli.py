@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import shutil
 import subprocess
 from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -171,6 +173,26 @@ def test_each_is_told_and_one_stops_no_other(tmp_path: Path, capsys: pytest.Capt
     assert sorted(path.name for path in (tmp_path / "data").rglob("*") if path.is_file()) == [
         "good.jsonl", "good.wav", "manifest.jsonl",
     ]  # fmt: skip
+
+
+def test_a_locked_folder_is_told_and_stops_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(tmp_path / "takes" / "locked", "one", "npz")
+    put(tmp_path / "takes" / "open", "two", "npz")
+    honest = os.stat
+
+    def refuse(path: Any, *more: Any, **named: Any) -> os.stat_result:  # chmod does not lock root out
+        if "locked/" in str(path):
+            raise PermissionError(13, "Permission denied")
+        return honest(path, *more, **named)
+
+    monkeypatch.setattr(os, "stat", refuse)
+    assert run("import", tmp_path / "takes", "-o", tmp_path / "data") == 1
+    assert "takes/locked: failed: cannot be opened (Permission denied)\n" in capsys.readouterr().out
+    assert list(entries(tmp_path / "data")) == ["open_two"]
+    for source in (tmp_path / "takes" / "locked" / "one.npz", Path("x" * 300)):
+        assert "cannot be opened" in refused(capsys, "data", "import", source, "-o", tmp_path / "data")
 
 
 def test_a_data_set_and_a_link_are_no_takes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -379,6 +379,21 @@ def test_the_manifest_is_checked_too(data: Path) -> None:
     ]  # fmt: skip
 
 
+def test_a_data_set_without_clips_is_none(tmp_path: Path) -> None:
+    with Writer(tmp_path):
+        pass
+    assert [(problem.file, problem.kind, problem.fatal) for problem in found(tmp_path)] == [
+        (manifest.NAME, "manifest", True)
+    ]
+
+
+def test_a_manifest_that_an_editor_has_marked(data: Path) -> None:
+    path = data / manifest.NAME
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+    assert not check(data).fatal
+    assert len(list(read(data))) == 2
+
+
 def test_the_same_curves_twice(data: Path) -> None:
     shutil.copy(data / "curves/take0.jsonl", data / "curves/take1.jsonl")
     mend(data)

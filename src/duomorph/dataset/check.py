@@ -138,6 +138,9 @@ def check(folder: str | Path, sounds: bool = True, show: Callable[[str], None] |
         report.seconds += duration or 0.0
         if show is not None:
             show(f"{report.clips} clips, {report.frames} frames, {len(report.problems)} problems")
+    if not seen and not report.problems:
+        text = "the data set holds no clip: expected one at least; import takes"
+        report.problems.append(Problem(manifest.NAME, (), "manifest", text, True))
     for style, moved in still.items():
         if dead := [name for name, moves in zip(arkit.NAMES, moved, strict=True) if not moves]:
             text = f"the style {style!r} captured but never moved {', '.join(dead)}: expected captured shapes to move"

@@ -115,12 +115,16 @@ def find(sources: Iterable[Path]) -> Iterator[Found | Outcome]:
     """Takes in folders, searched to their bottom, and in single files, in the order of their names.
 
     Raises:
-        CorpusError: a source does not exist.
+        CorpusError: a source does not exist or cannot be opened.
     """
     for source in sources:
-        if source.is_dir():
+        try:
+            is_folder, is_file = source.is_dir(), source.is_file()
+        except OSError as problem:  # a name too long, or behind a locked folder
+            raise CorpusError(f"{str(source)!r} cannot be opened ({problem.strerror}): expected takes") from None
+        if is_folder:
             yield from _folder(source, source)
-        elif source.is_file():
+        elif is_file:
             yield from _takes(source.parent, source.parent, only=source)
         else:
             raise CorpusError(f"{str(source)!r} does not exist: expected a folder of takes or a file; check the name")
@@ -232,15 +236,15 @@ def _piece(clip: Clip, frames: slice) -> Clip:
 
 
 def _folder(folder: Path, root: Path) -> Iterator[Found | Outcome]:
-    if (folder / manifest.NAME).exists():
-        yield Outcome(folder, "", why="a data set already")
-        return
-    yield from _takes(folder, root)
     try:
+        if (folder / manifest.NAME).exists():
+            yield Outcome(folder, "", why="a data set already")
+            return
         inside = sorted(path for path in folder.iterdir() if path.is_dir() and not path.is_symlink())
     except OSError as problem:
         yield Outcome(folder, "", why=f"cannot be opened ({problem.strerror})", failed=True)
         return
+    yield from _takes(folder, root)
     for path in inside:
         beside = path.name.lower() in BESIDE and any(any(folder.glob(f"*{suffix}")) for suffix in CURVES)
         if not beside and not path.name.startswith("."):

@@ -90,7 +90,7 @@ def lines(folder: str | Path) -> Iterator[tuple[int, str]]:
     """The manifest's lines with their numbers, blank ones left out. Raises CorpusError if there is no manifest."""
     path = Path(folder) / NAME
     try:
-        with path.open(encoding="utf-8", errors="replace") as file:
+        with path.open(encoding="utf-8-sig", errors="replace") as file:
             for number, line in enumerate(file, 1):
                 if line.strip():
                     yield number, line
@@ -270,8 +270,9 @@ def sha256(path: Path) -> str:
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as problem:
-        raise CorpusError(f"cannot read {str(path)!r} ({problem.strerror}): expected a file; put it back") from None
+    except (OSError, ValueError) as problem:  # ValueError: letters that the file system cannot spell
+        reason = getattr(problem, "strerror", None) or problem
+        raise CorpusError(f"cannot read {str(path)!r} ({reason}): expected a file; put it back") from None
 
 
 def _libsndfile_reads(path: Path) -> bool:
