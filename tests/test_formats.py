@@ -23,7 +23,7 @@ from duomorph.clip import Clip
 from duomorph.errors import FormatError
 from duomorph.formats import a2f, beat, jsonl, livelink, nim, npz, plain
 from duomorph.formats.columns import CSV_ORDER
-from duomorph.formats.rate import frames
+from duomorph.formats.rate import frames, timed
 from test_readme import example
 
 RATES = [Fraction(rate) for rate in (24, 25, 30, 37, 48, 50, 59, 60, 100, 120)] + [
@@ -547,6 +547,28 @@ def test_rounded_stamps_mean_their_rate(rate: Fraction, count: int, start: int, 
     found, numbers = frames(times, unit)
     assert numbers == list(range(count))
     assert abs(found - rate) <= rate * Fraction(1, 10 ** (decimals - 1)) * 30 / count
+
+
+@pytest.mark.parametrize("rate", [24, 25, 30, 60])
+def test_few_rounded_stamps_mean_a_whole_rate_where_they_can(rate: int) -> None:
+    for decimals in (3, 4, 6):
+        for count in (3, 4, 5, 8, 13, 40, 200):
+            fps, numbers, start = timed([f"{k / rate:.{decimals}f}" for k in range(count)])
+            assert (fps, numbers, start) == (rate, list(range(count)), 0)
+    assert timed([f"{k / 60:.2f}" for k in range(100)])[0] == 60
+
+
+def test_few_time_codes_tell_broadcast_rates() -> None:
+    for rate in (Fraction(24000, 1001), Fraction(30000, 1001), Fraction(60000, 1001)):
+        for count in (2, 3, 10):
+            assert livelink.decode(livelink.encode(Clip(np.zeros((count, 52), np.float32), rate))).fps == rate
+
+
+@pytest.mark.parametrize("name", ["livelink", "nim", "plain", "a2f", "beat", "jsonl", "npz"])
+def test_percent_are_no_weights(name: str) -> None:
+    data = formats.FORMATS[name].encode(Clip(np.full((3, 52), 50, np.float32), Fraction(30)))
+    with pytest.raises(FormatError, match="a weight is 50: expected 0 to 1"):
+        formats.FORMATS[name].decode(data)
 
 
 @pytest.mark.parametrize("save", ["csv", "jsonl", "npz"])

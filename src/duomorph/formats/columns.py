@@ -20,6 +20,7 @@ from duomorph.errors import FormatError
 MISSABLE: Final = frozenset({"tongueOut"})  # came two years after the others; old files lack it
 MAX_GAP: Final = 10  # s; a longer hole in a take is two takes
 MOST_GAPS: Final = 4  # frames for every row; more is no take but an attack on our memory
+MAX_WEIGHT: Final = 10.0  # solvers overshoot, percent do not pass: clipped they would be a mouth wide open
 MAX_ANGLE: Final = 100.0  # rad; degrees written by mistake pass here, noise does not
 
 # The order in which Live Link Face writes its CSV: ours, with right before left for the two sideways pairs.
@@ -74,7 +75,7 @@ def curves(
     Returns:
         (T, 52) float32 in [0, 1]; values a little outside, as calibrated captures have, are clipped.
     Raises:
-        FormatError: a value is not finite, or frames are missing for more than 10 s.
+        FormatError: a value is not finite or no weight, or frames are missing for more than 10 s.
     """
     return shapes(values, columns, numbers, fps).clip(0.0, 1.0).astype(np.float32)
 
@@ -83,7 +84,10 @@ def shapes(
     values: NDArray[np.float64], columns: NDArray[np.intp], numbers: Sequence[int], fps: float
 ) -> NDArray[np.float64]:
     """`curves` before they are clipped, (T, 52)."""
-    return _even(np.where(columns >= 0, values[:, columns], 0.0), arkit.NAMES, numbers, fps)
+    rows = _even(np.where(columns >= 0, values[:, columns], 0.0), arkit.NAMES, numbers, fps)
+    if rows.size and np.abs(rows).max() > MAX_WEIGHT:
+        raise FormatError(f"a weight is {np.abs(rows).max():.4g}: expected 0 to 1; if these are percent, divide by 100")
+    return rows
 
 
 def angles(

@@ -86,9 +86,20 @@ def _exact(spans: Sequence[tuple[int, Fraction]], quantum: Fraction, near: Fract
     slowest, fastest = 1 / high, (1 / low if low > 0 else near * 2)
     fits = [rate for rate in COMMON if slowest <= rate <= fastest]
     if fits:
-        return min(fits, key=lambda rate: abs(rate - near))
+        return fits[0] if len(fits) == 1 else min(fits, key=lambda rate: _doubt(rate, spans, quantum, near))
     simplest = _simplest(slowest, fastest)
     return simplest if MIN_FPS <= simplest <= MAX_FPS else _refuse(simplest)
+
+
+def _doubt(
+    rate: Fraction, spans: Sequence[tuple[int, Fraction]], quantum: Fraction, near: Fraction
+) -> tuple[bool, bool, Fraction]:
+    """What speaks against a rate: rounding alone does not explain the stamps, it is a broken one, how far it is off."""
+    off = [Fraction(0), *(span - index / rate for index, span in spans)]
+    spread = max(off) - min(off)
+    if spread >= quantum:
+        return True, False, abs(rate - near)
+    return False, rate.denominator > 1, spread
 
 
 def _simplest(low: Fraction, high: Fraction) -> Fraction:
