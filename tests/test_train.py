@@ -75,13 +75,24 @@ def run(toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "runs" / "toy"
 
 
-def test_a_toy_corpus_becomes_a_face(run: Path) -> None:
-    checkpoint = train(QUICK, run)
+@pytest.fixture(scope="module")
+def taught(toy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that learned the toy corpus, and its model."""
+    run = tmp_path_factory.mktemp("runs") / "taught"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DUOMORPH_CORPUS", str(toy))
+        torch.set_num_threads(1)
+        publish(train(QUICK, run), run / "duomorph.onnx")
+    return run
+
+
+@pytest.mark.usefixtures("run")
+def test_a_toy_corpus_becomes_a_face(taught: Path) -> None:
+    run = taught
     lines = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
     assert [line["epoch"] for line in lines] == list(range(1, QUICK.train.epochs + 1))
     assert lines[-1]["total"] < lines[0]["total"]
     assert list((run / "tensorboard").glob("events*"))
-    publish(checkpoint, run / "duomorph.onnx")
     face = dm.load(run / "duomorph.onnx")
     report = evaluate(face, "grid_s1", 60)
     assert report.mae < min(report.baselines.values())
@@ -150,9 +161,8 @@ def test_two_processes_learn_what_one_learns(run: Path, monkeypatch: pytest.Monk
         assert two == pytest.approx(one, rel=1e-4)
 
 
-def test_a_new_style_is_learned_and_the_old_ones_stay(run: Path, toy: Path) -> None:
-    checkpoint = train(QUICK, run)
-    publish(checkpoint, run / "duomorph.onnx")
+def test_a_new_style_is_learned_and_the_old_ones_stay(run: Path, taught: Path) -> None:
+    run.parent.mkdir()
     mine = run.with_name("mine")
     with manifest.Writer(mine) as out:  # a face that opens its jaw half as far and frowns
         for take in takes("grid_s1", "train"):
@@ -161,20 +171,20 @@ def test_a_new_style_is_learned_and_the_old_ones_stay(run: Path, toy: Path) -> N
             weights[:, arkit.INDEX["browDownLeft"]] = 0.6
             clip = Clip(weights, take.fps, captured=take.captured)
             out.add(id=take.name, sound=take.path, clip=clip, speaker="me", style="any", licence="mine")
-    settings = finetune.settings_for([str(mine)], "me", run / "duomorph.onnx")
-    settings = config.changed(settings, {"train": {"window_frames": 60, "precision": "fp32", "epochs": 20}})
+    settings = finetune.settings_for([str(mine)], "me", taught / "duomorph.onnx")
+    settings = config.changed(settings, {"train": {"window_frames": 60, "precision": "fp32", "epochs": 40}})
     model, before, after = finetune.finetune(settings, run.with_name("tuned"))
-    assert after.mae < before.mae
-    assert after.mae < after.baselines["median"]
+    assert after.mae < 0.75 * before.mae
+    assert after.mae_by_shape["browDownLeft"] < 0.5 * before.mae_by_shape["browDownLeft"]
     assert after.r["jawOpen"] > 0.6
-    old, new = dm.load(run / "duomorph.onnx"), dm.load(model)
+    old, new = dm.load(taught / "duomorph.onnx"), dm.load(model)
     assert new.styles == (*old.styles, "me")
     assert new.info().provenance.default_style == "me"
     assert {source.name for source in new.info().provenance.sources} == {"grid_s1", "mine"}
     sound = takes("grid_s1", "test")[0].audio
     np.testing.assert_array_equal(new.animate(sound, style="grid").weights, old.animate(sound, style="grid").weights)
     with pytest.raises(SettingError, match="expected a new name"):
-        finetune.settings_for([str(mine)], "grid", run / "duomorph.onnx")
+        finetune.settings_for([str(mine)], "grid", taught / "duomorph.onnx")
 
 
 def test_losses_weigh_only_what_was_captured() -> None:

@@ -41,7 +41,7 @@ class ModelConfig:
     front: int = 192  # channels of the causal front end; 0 leaves it out
     front_early: tuple[int, ...] = (1, 2, 4)  # dilations in ticks, before the moment n - delay is looked up
     front_ahead: tuple[int, ...] = (0, 3, 6, 9, 12)  # ticks about the moment that are looked up
-    front_late: tuple[int, ...] = (1, 4, 16)  # dilations after that
+    front_late: tuple[int, ...] = (1, 4, 16, 48)  # dilations after that: 2.7 s in all
     front_taps: int = 3
     band_channels: int = 16  # what the front end hands to each band
     # emotion stream

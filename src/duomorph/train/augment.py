@@ -82,6 +82,13 @@ def with_noise(sound: Float32, noise: Float32, snr_db: float) -> Float32:
     return (sound + hiss * (loud / quiet * 10 ** (-snr_db / 20))).astype(np.float32)
 
 
+def made_noise(tilt: float) -> Float32:
+    """Five seconds of noise whose spectrum falls as frequency ** tilt: 0 white, -0.5 pink, -1 brown."""
+    spectrum = np.fft.rfft(np.random.default_rng(0).standard_normal(5 * SAMPLE_RATE))
+    spectrum *= np.maximum(np.fft.rfftfreq(5 * SAMPLE_RATE, 1 / SAMPLE_RATE), 20.0) ** tilt
+    return np.fft.irfft(spectrum / np.abs(spectrum).max()).astype(np.float32)
+
+
 def in_room(sound: Float32, reverb_s: float, rng: np.random.Generator) -> Float32:
     """A simulated room: the direct sound at once, then noise that falls by 60 dB in `reverb_s` (Polack's model)."""
     times = np.arange(int(reverb_s * SAMPLE_RATE)) / SAMPLE_RATE

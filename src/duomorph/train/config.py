@@ -14,12 +14,10 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from duomorph.errors import SettingError
 from duomorph.model.config import ModelConfig
-
-Config = TypeVar("Config")
 
 
 @dataclass(frozen=True)
@@ -115,7 +113,8 @@ class Settings:
 SECTIONS = ("train", "model", "loss", "augment")
 
 
-def _set(config: Config, section: str, name: str, value: Any) -> Config:
+def _checked(config: object, section: str, name: str, value: Any) -> Any:
+    """A value for a field, of the field's own type."""
     known = {field.name: getattr(config, field.name) for field in fields(config)}  # type: ignore[arg-type]
     if name not in known:
         raise SettingError(f"unknown setting {section}.{name}: expected one of {', '.join(known)}")
@@ -126,7 +125,7 @@ def _set(config: Config, section: str, name: str, value: Any) -> Config:
     same = type(value) is type(old) and (not isinstance(old, tuple) or {type(x) for x in value} <= {int, float, str})
     if not same:
         raise SettingError(f"cannot set {section}.{name}: got {value!r}, expected a {type(old).__name__} like {old!r}")
-    return replace(config, **{name: value})  # type: ignore[type-var]
+    return value
 
 
 def changed(settings: Settings, sections: Mapping[str, Mapping[str, Any]]) -> Settings:
@@ -141,8 +140,9 @@ def changed(settings: Settings, sections: Mapping[str, Mapping[str, Any]]) -> Se
             continue
         if section not in SECTIONS or not isinstance(values, Mapping):
             raise SettingError(f"unknown section {section!r}: expected {', '.join(SECTIONS)}; change it")
-        for name, value in values.items():
-            settings = replace(settings, **{section: _set(getattr(settings, section), section, name, value)})
+        part = getattr(settings, section)
+        part = replace(part, **{name: _checked(part, section, name, value) for name, value in values.items()})
+        settings = replace(settings, **{section: part})
     return settings
 
 
@@ -166,11 +166,12 @@ def read(path: Path | None, flags: Sequence[str], settings: Settings | None = No
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as problem:
             raise SettingError(f"cannot read settings {str(path)!r}: {problem}; expected a TOML file") from None
     words = [part for flag in flags for part in (flag.split("=", 1) if flag.startswith("--") else [flag])]
+    sections: dict[str, dict[str, Any]] = {}
     for name, word in zip(words[::2], words[1::2], strict=False):
         section, dot, key = name.removeprefix("--").partition(".")
         if not name.startswith("--") or not dot:
             raise SettingError(f"unknown argument {name!r}: expected --SECTION.NAME VALUE, as in --train.epochs 30")
-        settings = changed(settings, {section: {key: _value(word)}})
+        sections.setdefault(section, {})[key] = _value(word)
     if len(words) % 2:
         raise SettingError(f"got {words[-1]!r} without a value: expected --SECTION.NAME VALUE; add it")
-    return settings
+    return changed(settings, sections)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sys
 import zlib
 from dataclasses import asdict, dataclass, replace
@@ -25,12 +26,12 @@ from numpy.typing import NDArray
 
 from duomorph import arkit, audio, files
 from duomorph.clock import SAMPLE_RATE, TICK_RATE
-from duomorph.corpus import Take, root
+from duomorph.corpus import Take
 from duomorph.emotion import FUNCTIONALS, EmotionTrack
-from duomorph.errors import AudioError, CorpusError
+from duomorph.errors import AudioError
 from duomorph.mel import MelConfig, log_mel
 from duomorph.model.card import FEATURES
-from duomorph.train.augment import disturbed, faster, pause
+from duomorph.train.augment import disturbed, faster, made_noise, pause
 from duomorph.train.config import AugmentConfig
 
 Float32 = NDArray[np.float32]
@@ -55,16 +56,15 @@ class Session:
 
 
 def _noises() -> list[Float32]:
-    """The background sounds of the corpus; damaged ones are named and left out."""
+    """The background sounds of the corpus, where it is, damaged ones named and left out; else made ones."""
+    folder = Path(os.environ.get("DUOMORPH_CORPUS", "")) / "noise"
     sounds = []
-    for path in sorted((root() / "noise").glob("*.opus")):
+    for path in sorted(folder.glob("*.opus")):
         try:
             sounds.append(audio.read(path))
         except AudioError as problem:
             print(f"left out: {problem}", file=sys.stderr)
-    if not sounds:
-        raise CorpusError(f"no background sound: expected *.opus in {root() / 'noise'}; or set --augment.noise 0")
-    return sounds
+    return sounds or [made_noise(tilt) for tilt in (0.0, -0.5, -1.0)]
 
 
 def _session(takes: list[Take], lengths: list[int], sound: Float32) -> Session:

@@ -7,10 +7,12 @@ One promise: only the new style's row changes; every old style gives the curves 
 
 from __future__ import annotations
 
+import math
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
+from duomorph.clock import SAMPLE_RATE
 from duomorph.corpus import Take
 from duomorph.dataset.takes import parts, takes
 from duomorph.errors import CorpusError, SettingError
@@ -22,26 +24,29 @@ from duomorph.train.loop import train
 from duomorph.train.publish import publish
 
 LEAST_S: Final = 20  # of capture
+STEPS: Final = 500
 DEFAULTS: Final[dict[str, dict[str, Any]]] = {  # a row of 52 x 64 numbers learns fast, and cannot learn much by heart
-    "train": {"epochs": 40, "rate": 1e-2, "warm_up_steps": 20, "average": 0.99, "dense": 0.0, "stride_start": 1,
-              "validate_every": 10, "compile": False, "learn": "style"},
+    "train": {"rate": 2e-2, "warm_up_steps": 20, "average": 0.98, "dense": 0.0, "stride_start": 1,
+              "compile": False, "learn": "style"},
     "model": {"dropout": 0.0},
     "augment": {"rounds": 2},
 }  # fmt: skip
 
 
 def settings_for(data: list[str], style: str, model: Path | None) -> Settings:
-    """Settings of a fine-tuning, to be changed further.
+    """Settings of a fine-tuning, to be changed further; as many epochs as make 500 steps.
 
     Raises:
-        SettingError: the style is there already. ModelError: no such model.
+        SettingError: the style is there already. ModelError: no such model. CorpusError: too little data, or none.
     """
     start = model or Path(str(resources.files("duomorph") / "weights" / "duomorph.onnx"))
     network, _ = load_model(start.with_suffix(".safetensors"))
     if not style or style in network.config.styles:
         raise SettingError(f"got the style {style!r}, which the model has: expected a new name; choose another")
     settings = Settings(data=tuple(data), model=network.config)
-    own = {**DEFAULTS["train"], "style": style, "start": str(start)}
+    seconds = sum(len(take.audio) for take in split(settings.data)[0]) / SAMPLE_RATE
+    epochs = math.ceil(STEPS * settings.train.batch * settings.train.window_frames / 30 / seconds)
+    own = {**DEFAULTS["train"], "epochs": epochs, "validate_every": epochs, "style": style, "start": str(start)}
     return changed(settings, DEFAULTS | {"train": own})
 
 
