@@ -241,7 +241,7 @@ def test_the_stride_falls_from_32_to_1() -> None:
 
 @pytest.mark.usefixtures("run")
 def test_windows_are_drawn_dense_sparse_and_alone(run: Path) -> None:
-    settings = config.changed(QUICK, {"train": {"stride_start": 32, "dense": 0.2}})
+    settings = config.changed(QUICK, {"train": {"stride_start": 32, "dense": 0.2, "sixty": 0.0}})
     trainer = Trainer(settings, takes("grid_s1", "train"), run, run / "cache")
     kinds = {"dense": 0, "sparse": 0, "alone": 0}
     for step in range(300):
@@ -257,6 +257,8 @@ def test_windows_are_drawn_dense_sparse_and_alone(run: Path) -> None:
         else:
             kinds["sparse"] += 1
             assert not any(begin % (32 * windows.FRAME_TICKS) for begin in begins)
+    fast = config.changed(settings, {"train": {"sixty": 1.0}})
+    assert {windows.Sampler(trainer.sessions, trainer.alone, fast)(step, 0.0)[1] for step in range(50)} == {1}
     assert kinds["dense"] == pytest.approx(60, abs=20)
     assert kinds["alone"] == pytest.approx(72, abs=25)
     assert [w.begin for w in trainer.draw(7, 0.5)[0]] == [w.begin for w in trainer.draw(7, 0.5)[0]]

@@ -31,8 +31,8 @@ class TrainConfig:
     stride_start: int = 32  # windows begin at multiples of this many frames, then of half as many, ...
     stride: int = 1  # ... down to this
     stride_share: float = 0.5  # of the run until the last stride is reached
-    dense: float = 0.1  # share of the steps: neighbouring windows one stride apart, at 60 fps; the others are
-    #                     drawn anywhere, at 30 fps (every second tick, which is exact)
+    dense: float = 0.1  # share of the steps: neighbouring windows one stride apart, at 60 fps; the others are sparse
+    sixty: float = 0.2  # share of the sparse steps at 60 fps; the others at 30 (every second tick, which is exact)
     alone: float = 0.5  # share of the sparse steps that see short clips by themselves, three for each window
     balance: float = 0.5  # 0: recordings are drawn by their length, 1: all alike
     other_voice: float = 0.5  # share of windows heard through another vocal tract (the mel axis stretched)

@@ -6,8 +6,8 @@ One promise: the windows of step k depend on the settings and on k alone, so a r
     windows, every = draw(step, progress)        # every: 1 = at each tick (60 fps), 2 = at each second one (30 fps)
     batch = stack(windows, config)
 
-Mixed sampling: nine steps in ten are sparse, windows from anywhere, at 30 fps; one is dense, neighbouring windows of
-one session, at 60 fps. Where windows may begin lies on a grid whose stride falls from 32 frames to 1 as training goes
+Mixed sampling: nine steps in ten are sparse, windows from anywhere, at 30 fps or at 60; one is dense, neighbouring
+windows of one session, at 60 fps. Where windows may begin lies on a grid whose stride falls from 32 frames to 1 as training goes
 on. Half of the sparse steps see short takes alone, from silence and an empty emotion window, as a user's short file is.
 """
 
@@ -85,10 +85,11 @@ class Sampler:
         stride = stride_at(progress, config) * FRAME_TICKS
         if rng.random() < config.dense:
             return self._dense(rng), 1
+        every = 1 if rng.random() < config.sixty else 2
         if self.alone and rng.random() < config.alone:
             drawn = rng.integers(len(self.alone), size=ALONE_ROWS * config.batch)
-            return [self._window(self.alone[index], 0, ALONE_TICKS, rng) for index in drawn], 2
-        return [self._sparse(stride, rng) for _ in range(config.batch)], 2
+            return [self._window(self.alone[index], 0, ALONE_TICKS, rng) for index in drawn], every
+        return [self._sparse(stride, rng) for _ in range(config.batch)], every
 
     def _session(self, rng: np.random.Generator) -> Session:
         return self.sessions[rng.choice(len(self.sessions), p=self._chance)]
