@@ -10,6 +10,7 @@ to the next peak, each fall from a peak to the next valley.
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import numpy as np
@@ -51,10 +52,8 @@ def functionals(rows: NDArray[np.floating]) -> NDArray[np.float32]:
         out[first + 2 : first + 5] = _percentiles(contour)
         out[first + 5] = out[first + 4] - out[first + 2]
         peaks, rises, falls = _slopes(contour)
-        if len(rises):
-            out[first + 6], out[first + 7] = rises.mean(), rises.std()
-        if len(falls):
-            out[first + 8], out[first + 9] = falls.mean(), falls.std()
+        out[first + 6 : first + 8] = _mean_and_spread(rises)
+        out[first + 8 : first + 10] = _mean_and_spread(falls)
         if first:
             out[81] = peaks / seconds
     out[82:87] = _segments(voiced, seconds)
@@ -74,6 +73,15 @@ def _moments(rows: NDArray[np.floating]) -> tuple[Array, Array]:
     variance = np.maximum(sums[1] / count - mean * mean, 0.0)
     variance[variance < 1e-12 * mean * mean] = 0.0  # a constant contour, but for rounding
     return mean, np.where(mean != 0.0, np.sqrt(variance) / np.where(mean != 0.0, mean, 1.0), 0.0)
+
+
+def _mean_and_spread(x: Array) -> tuple[float, float]:
+    """Mean and standard deviation, 0 of nothing; a third of the time of numpy's own on short arrays."""
+    if not len(x):
+        return 0.0, 0.0
+    mean = float(np.add.reduce(x)) / len(x)
+    away = x - mean
+    return mean, math.sqrt(float(away @ away) / len(x))
 
 
 def _percentiles(x: Array) -> Array:
@@ -115,10 +123,7 @@ def _segments(voiced: NDArray[np.bool_], seconds: float) -> Array:
     spoken, silent = _lengths(edges[first:]), _lengths(edges[1 - first :])
     out = np.zeros(5)
     out[0] = len(spoken) / seconds
-    if len(spoken):
-        out[1:3] = spoken.mean(), spoken.std()
-    if len(silent):
-        out[3:5] = silent.mean(), silent.std()
+    out[1:3], out[3:5] = _mean_and_spread(spoken), _mean_and_spread(silent)
     return out
 
 
