@@ -111,7 +111,8 @@ COMMAND = [
 
 
 def lines_of(run: Path) -> list[dict[str, float]]:
-    return [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    log = run / "log.jsonl"
+    return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
 
 
 def test_a_killed_run_goes_on_as_if_nothing_had_been(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,18 +165,18 @@ def test_two_processes_learn_what_one_learns(run: Path, monkeypatch: pytest.Monk
 def test_a_new_style_is_learned_and_the_old_ones_stay(run: Path, taught: Path) -> None:
     run.parent.mkdir()
     mine = run.with_name("mine")
-    with manifest.Writer(mine) as out:  # a face that opens its jaw half as far and frowns
+    with manifest.Writer(mine) as out:  # a face that opens its jaw half as far and raises its brows
         for take in takes("grid_s1", "train"):
             weights = take.weights.copy()
             weights[:, arkit.INDEX["jawOpen"]] *= 0.5
-            weights[:, arkit.INDEX["browDownLeft"]] = 0.6
+            weights[:, arkit.INDEX["browInnerUp"]] = 0.55
             clip = Clip(weights, take.fps, captured=take.captured)
             out.add(id=take.name, sound=take.path, clip=clip, speaker="me", style="any", licence="mine")
     settings = finetune.settings_for([str(mine)], "me", taught / "duomorph.onnx")
     settings = config.changed(settings, {"train": {"window_frames": 60, "precision": "fp32", "epochs": 40}})
     model, before, after = finetune.finetune(settings, run.with_name("tuned"))
     assert after.mae < 0.75 * before.mae
-    assert after.mae_by_shape["browDownLeft"] < 0.5 * before.mae_by_shape["browDownLeft"]
+    assert after.mae_by_shape["browInnerUp"] < 0.5 * before.mae_by_shape["browInnerUp"]
     assert after.r["jawOpen"] > 0.6
     old, new = dm.load(taught / "duomorph.onnx"), dm.load(model)
     assert new.styles == (*old.styles, "me")

@@ -18,6 +18,7 @@ import logging
 import math
 import os
 import pickle
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -195,6 +196,11 @@ def make_fabric(config: TrainConfig) -> Fabric:
     return fabric
 
 
+def can_compile(fabric: Fabric) -> bool:
+    """On a CPU torch's compiler needs one for C++."""
+    return fabric.device.type != "cpu" or any(map(shutil.which, ("g++", "clang++", "c++")))
+
+
 class Trainer:
     """A run in a folder: what it has, one step at a time."""
 
@@ -251,7 +257,7 @@ class Trainer:
             betas=(0.9, 0.98),
         )
         self.objective, self.optimizer = self.fabric.setup(
-            Objective(self.network, settings.loss, config.compile), optimizer
+            Objective(self.network, settings.loss, config.compile and can_compile(self.fabric)), optimizer
         )
         self.average.to(self.fabric.device)
         own = sources(settings.data, config.style)
