@@ -24,8 +24,9 @@ from duomorph.dataset.takes import takes
 from duomorph.emotion import FUNCTIONALS
 from duomorph.errors import SettingError
 from duomorph.model.network import Network
+from duomorph.train.beginning import load_checkpoint
 from duomorph.train.config import Settings, changed
-from duomorph.train.loop import load_checkpoint, train
+from duomorph.train.loop import train
 
 EXPRESSIVE: Final = np.concatenate([arkit.GROUPS["brows"], arkit.GROUPS["cheeks"]])
 CORPUS: Final = "grid_s1"
@@ -96,7 +97,7 @@ ROWS: Final = (
 )
 
 
-def base(clips: int, epochs: int, seed: int) -> Settings:
+def base(epochs: int, seed: int) -> Settings:
     """The common settings of all rows."""
     train = {"epochs": epochs, "seed": seed, "compile": False, "warm_up_steps": 30, "validate_every": epochs}
     return changed(Settings(data=(CORPUS,)), {"train": train, "augment": {"rounds": 1}})
@@ -109,7 +110,7 @@ def run(row: Row, folder: Path, clips: int, epochs: int, seed: int) -> dict[str,
     if done.exists():
         stored: dict[str, float] = json.loads(done.read_text())
         return stored
-    settings = changed(base(clips, epochs, seed), row.sections)
+    settings = changed(base(epochs, seed), row.sections)
     learned = takes(CORPUS, "train")
     step = max(1, len(learned) // clips)
     began = time.perf_counter()

@@ -17,168 +17,35 @@ import json
 import logging
 import math
 import os
-import pickle
 import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor, nn
 
-from duomorph import arkit, files
-from duomorph.clock import MAX_DELAY, ROWS_PER_TICK, SAMPLE_RATE, TICK_RATE
+from duomorph import files
+from duomorph.clock import SAMPLE_RATE, TICK_RATE
 from duomorph.corpus import Take
-from duomorph.dataset.takes import Source, sources, takes
-from duomorph.emotion import FUNCTIONALS, WINDOWS
-from duomorph.errors import CorpusError, ModelError, SettingError
-from duomorph.evaluate import correlation
-from duomorph.model.config import UPDATE_TICKS, ModelConfig
-from duomorph.model.export import load_model
-from duomorph.model.network import MEL_SCALE, MEL_SILENCE, Network, State
+from duomorph.dataset.takes import sources, takes
+from duomorph.errors import CorpusError, SettingError
+from duomorph.model.network import Network
 from duomorph.train import data, windows
-from duomorph.train.config import LossConfig, Settings, TrainConfig
-from duomorph.train.losses import PARTS, Counts, count, losses
+from duomorph.train.beginning import Beginning, learn_style_alone, load_checkpoint, set_resting_face, set_statistics
+from duomorph.train.config import Settings, TrainConfig
+from duomorph.train.losses import PARTS, count
+from duomorph.train.objective import Objective
 from duomorph.train.report import Reporter
+from duomorph.train.validate import validate
 
 Prepare = Callable[[Network], None]
 Parts = tuple[list[Take], list[Take]]  # to learn from, and held out
 
 SAVE_EVERY_S: Final = 300  # within an epoch
-
-
-def warm_state(network: Network, past: Tensor, delay: Tensor, every: int) -> State:
-    """The state of a stream that has heard `past` mel, (B, context + 12, 2, 80); convolutions start cold."""
-    c = network.config
-    level = (past - MEL_SILENCE) / MEL_SCALE
-    ticks = torch.arange(MAX_DELAY, past.shape[1], device=past.device)
-    heard = ticks[None] - delay[:, None]  # (B, context) ticks before the moment
-    before = level[torch.arange(len(past), device=past.device)[:, None], heard]  # (B, context, 2, 80)
-    return dataclasses.replace(
-        network.start(len(past), every),
-        late=level[:, -MAX_DELAY:],
-        history=before.mean(dim=2)[:, 1:],
-        detail=before[:, 1 - c.detail_rows // ROWS_PER_TICK :],
-    )
-
-
-def set_statistics(network: Network, sessions: list[data.Session]) -> None:
-    """Mean and spread of the functionals, the same for the three windows."""
-    rows = np.concatenate([session.emotion[1:, :FUNCTIONALS] for session in sessions])  # all heard
-    network.emotion.mean.copy_(torch.from_numpy(np.tile(rows.mean(axis=0), WINDOWS)))
-    network.emotion.scale.copy_(torch.from_numpy(np.tile(np.maximum(rows.std(axis=0), 1e-3), WINDOWS)))
-
-
-def filled(network: Network, emotion: Tensor) -> Tensor:
-    """Windows that heard nothing hold the mean, as `Provenance.neutral` makes them at run time."""
-    return torch.where(emotion.isnan(), network.emotion.mean, emotion)
-
-
-def set_resting_face(network: Network, takes: list[Take]) -> None:
-    """Each shape's mean as its starting output; one that no take captured rests at almost zero."""
-    with torch.no_grad():
-        for shape in range(arkit.COUNT):
-            seen = [take.weights[:, shape].mean() for take in takes if take.captured[shape]]
-            mean = min(max(float(np.mean(seen)) if seen else 0.0, 0.002), 0.9)
-            network.out_bias[shape] = math.log(mean / (1 - mean))
-
-
-def load_checkpoint(path: Path) -> dict[str, Any]:
-    """What `Trainer.save` wrote.
-
-    Raises:
-        ModelError: no checkpoint of ours.
-    """
-    try:
-        stored: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
-        if not {"settings", "step", "average", "runs", "sources"} <= set(stored):
-            raise KeyError("fields are missing")
-    except (OSError, RuntimeError, KeyError, TypeError, EOFError, pickle.UnpicklingError) as problem:
-        reason = str(problem).partition("\n")[0]
-        raise ModelError(
-            f"cannot read checkpoint {str(path)!r}: {reason}; expected one written by `duomorph train`"
-        ) from None
-    return stored
-
-
-@dataclass(frozen=True)
-class Beginning:
-    """What a run goes on from: a checkpoint of another, or a model that was published."""
-
-    model: ModelConfig
-    weights: dict[str, Tensor]
-    runs: list[str]
-    sources: list[Source]
-    default_style: str
-
-    @classmethod
-    def read(cls, path: Path) -> Beginning:
-        """Raises ModelError if `path` is neither."""
-        if path.suffix in (".onnx", ".safetensors"):
-            network, provenance = load_model(path.with_suffix(".safetensors"))
-            origin = [Source(**dataclasses.asdict(source)) for source in provenance.sources]  # type: ignore[typeddict-item]
-            style = provenance.default_style
-            return cls(network.config, network.state_dict(), list(provenance.runs), origin, style)
-        stored = load_checkpoint(path)
-        model = ModelConfig.from_dict(stored["settings"]["model"])
-        return cls(model, stored["average"], stored["runs"], stored["sources"], model.styles[0])
-
-    def give(self, network: Network) -> None:
-        """Hand the weights over; styles that are new begin as the default one.
-
-        Raises:
-            ModelError: the network has another form.
-        """
-        free = {"styles": network.config.styles, "dropout": network.config.dropout}
-        mine, theirs = network.config.to_dict(), dataclasses.replace(self.model, **free).to_dict()  # type: ignore[arg-type]
-        odd = [name for name in mine if mine[name] != theirs[name]]
-        if odd:
-            raise ModelError(
-                f"cannot start from that model: its {odd[0]} is {theirs[odd[0]]!r}, this run's {mine[odd[0]]!r}; "
-                f"expected the same, set --model.{odd[0]}"
-            )
-        rows = [
-            self.model.styles.index(name if name in self.model.styles else self.default_style)
-            for name in network.config.styles
-        ]
-        network.load_state_dict(self.weights | {"style": self.weights["style"][rows]})
-
-
-def learn_style_alone(network: Network, style: str) -> None:
-    """Freeze everything but one row of the styles."""
-    for parameter in network.parameters():
-        parameter.requires_grad_(parameter is network.style)
-    own = torch.zeros(len(network.config.styles), 1, 1)
-    own[network.config.styles.index(style)] = 1.0
-    network.style.register_hook(lambda gradient: gradient * own.to(gradient.device))
-
-
-class Objective(nn.Module):
-    """The loss of a part of a batch: what is run, cut up and put on devices."""
-
-    def __init__(self, network: Network, weights: LossConfig, compiled: bool) -> None:
-        super().__init__()
-        self.network, self.weights = network, weights
-        self._run = [torch.compile(network, dynamic=False) if compiled else network]  # in a list: registered once
-
-    def forward(self, part: dict[str, Tensor], counts: Counts, every: int) -> tuple[Tensor, Tensor]:
-        """Arrays of `windows.Batch` and the counts of the whole batch -> its share of the loss, and of `PARTS`."""
-        network = self.network
-        inputs = {name: part[name] for name in ("mel", "slot", "style", "delay")}
-        state = warm_state(network, part["past"], part["delay"], every)
-        predicted, _ = self._run[0](**inputs, emotion=filled(network, part["emotion"]), state=state, stride=every)
-        target = 1 - math.exp(-1 / (TICK_RATE * network.config.smoothing_s))
-        with torch.autocast(predicted.device.type, enabled=False):
-            return losses(
-                predicted.float(), part["truth"][:, ::every], part["mask"][:, ::every], counts, network.alpha(),
-                target, self.weights,
-            )  # fmt: skip
 
 
 def make_fabric(config: TrainConfig) -> Fabric:
@@ -375,48 +242,6 @@ class Trainer:
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
-
-
-@torch.no_grad()
-def predict(network: Network, session: data.Session, delay: int, block: int = 480) -> np.ndarray[Any, Any]:
-    """Curves of a session's ticks, aligned with its own truth: (N, 52). The network's average mode."""
-    network.eval()
-    device = network.tau.device
-    state = network.start(1)
-    ticks = len(session) + delay
-    mel = np.full((ticks, ROWS_PER_TICK, network.config.bands), MEL_SILENCE, dtype=np.float32)
-    mel[: len(session)] = session.mel
-    style = torch.tensor([network.config.styles.index(session.style)], device=device)
-    wait = torch.tensor([delay], device=device)
-    out = []
-    for begin in range(0, ticks, block):
-        piece = torch.from_numpy(mel[begin : begin + block])[None].to(device)
-        updates = np.minimum((begin + np.arange(piece.shape[1])) // UPDATE_TICKS, len(session.emotion) - 1)
-        held = min(max(0, begin - 1) // UPDATE_TICKS, len(session.emotion) - 1)
-        rows = filled(network, torch.from_numpy(session.emotion[held : updates[-1] + 1])[None].to(device))
-        slot = torch.from_numpy(updates - held)[None].to(device)
-        weights, state = network(piece, rows, slot, style, wait, state)
-        out.append(weights[0].cpu().numpy())
-    return np.concatenate(out)[delay:]
-
-
-def validate(network: Network, sessions: list[data.Session], delay: int = 6) -> dict[str, float]:
-    """MAE over what was captured and r(jawOpen), by style, tick by tick."""
-    report: dict[str, float] = {}
-    for style in dict.fromkeys(session.style for session in sessions):
-        own = [session for session in sessions if session.style == style]
-        predicted = np.concatenate([predict(network, s, delay)[s.known] for s in own])
-        truth = np.concatenate([s.curves[s.known].astype(np.float32) for s in own])
-        shapes = own[0].captured
-        error = np.abs(predicted - truth)
-        report[f"mae_{style}"] = float(error[:, shapes].mean())
-        for name, group in (("mouth", arkit.MOUTH), ("expression", arkit.EXPRESSION)):
-            if shapes[group].any():
-                report[f"mae_{name}_{style}"] = float(error[:, group[shapes[group]]].mean())
-        for shape in ("jawOpen", "mouthPucker", "mouthLowerDownLeft"):
-            index = arkit.INDEX[shape]
-            report[f"r_{shape}_{style}"] = correlation(predicted[:, index], truth[:, index])
-    return report
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from duomorph.model.card import Provenance, TrainingSource
 from duomorph.model.config import ModelConfig
 from duomorph.model.export import export
 from duomorph.model.network import Network
-from duomorph.train.loop import load_checkpoint
+from duomorph.train.beginning import load_checkpoint
 
 
 def provenance_of(checkpoint: dict[str, Any], network: Network) -> Provenance:

@@ -1,0 +1,116 @@
+"""Where a run begins: from nothing, from another run's checkpoint, or from a model that was published.
+
+One promise: weights are handed over only to a network of the same form; new styles begin as the default one.
+
+    before = Beginning.read(Path("runs/first/checkpoint.pt"))       # or duomorph.onnx
+    before.give(network)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from duomorph import arkit
+from duomorph.corpus import Take
+from duomorph.dataset.takes import Source
+from duomorph.emotion import FUNCTIONALS, WINDOWS
+from duomorph.errors import ModelError
+from duomorph.model.config import ModelConfig
+from duomorph.model.export import load_model
+from duomorph.model.network import Network
+from duomorph.train.data import Session
+
+
+def set_statistics(network: Network, sessions: list[Session]) -> None:
+    """Mean and spread of the functionals, the same for the three windows."""
+    rows = np.concatenate([session.emotion[1:, :FUNCTIONALS] for session in sessions])  # all heard
+    network.emotion.mean.copy_(torch.from_numpy(np.tile(rows.mean(axis=0), WINDOWS)))
+    network.emotion.scale.copy_(torch.from_numpy(np.tile(np.maximum(rows.std(axis=0), 1e-3), WINDOWS)))
+
+
+def set_resting_face(network: Network, takes: list[Take]) -> None:
+    """Each shape's mean as its starting output; one that no take captured rests at almost zero."""
+    with torch.no_grad():
+        for shape in range(arkit.COUNT):
+            seen = [take.weights[:, shape].mean() for take in takes if take.captured[shape]]
+            mean = min(max(float(np.mean(seen)) if seen else 0.0, 0.002), 0.9)
+            network.out_bias[shape] = math.log(mean / (1 - mean))
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """What `Trainer.save` wrote.
+
+    Raises:
+        ModelError: no checkpoint of ours.
+    """
+    try:
+        stored: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
+        if not {"settings", "step", "average", "runs", "sources"} <= set(stored):
+            raise KeyError("fields are missing")
+    except (OSError, RuntimeError, KeyError, TypeError, EOFError, pickle.UnpicklingError) as problem:
+        reason = str(problem).partition("\n")[0]
+        raise ModelError(
+            f"cannot read checkpoint {str(path)!r}: {reason}; expected one written by `duomorph train`"
+        ) from None
+    return stored
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """What a run goes on from: a checkpoint of another, or a model that was published."""
+
+    model: ModelConfig
+    weights: dict[str, Tensor]
+    runs: list[str]
+    sources: list[Source]
+    default_style: str
+
+    @classmethod
+    def read(cls, path: Path) -> Beginning:
+        """Raises ModelError if `path` is neither."""
+        if path.suffix in (".onnx", ".safetensors"):
+            network, provenance = load_model(path.with_suffix(".safetensors"))
+            origin = [Source(**dataclasses.asdict(source)) for source in provenance.sources]  # type: ignore[typeddict-item]
+            style = provenance.default_style
+            return cls(network.config, network.state_dict(), list(provenance.runs), origin, style)
+        stored = load_checkpoint(path)
+        model = ModelConfig.from_dict(stored["settings"]["model"])
+        return cls(model, stored["average"], stored["runs"], stored["sources"], model.styles[0])
+
+    def give(self, network: Network) -> None:
+        """Hand the weights over; styles that are new begin as the default one.
+
+        Raises:
+            ModelError: the network has another form.
+        """
+        free = {"styles": network.config.styles, "dropout": network.config.dropout}
+        mine, theirs = network.config.to_dict(), dataclasses.replace(self.model, **free).to_dict()  # type: ignore[arg-type]
+        odd = [name for name in mine if mine[name] != theirs[name]]
+        if odd:
+            raise ModelError(
+                f"cannot start from that model: its {odd[0]} is {theirs[odd[0]]!r}, this run's {mine[odd[0]]!r}; "
+                f"expected the same, set --model.{odd[0]}"
+            )
+        rows = [
+            self.model.styles.index(name if name in self.model.styles else self.default_style)
+            for name in network.config.styles
+        ]
+        network.load_state_dict(self.weights | {"style": self.weights["style"][rows]})
+
+
+def learn_style_alone(network: Network, style: str) -> None:
+    """Freeze everything but one row of the styles."""
+    for parameter in network.parameters():
+        parameter.requires_grad_(parameter is network.style)
+    own = torch.zeros(len(network.config.styles), 1, 1)
+    own[network.config.styles.index(style)] = 1.0
+    network.style.register_hook(lambda gradient: gradient * own.to(gradient.device))

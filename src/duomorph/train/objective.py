@@ -1,0 +1,61 @@
+"""The loss of a part of a batch: what is run, cut up and put on devices.
+
+One promise: a window is seen as a stream would see it that has heard the sound before it.
+
+    total, parts = Objective(network, LossConfig(), compiled=False)(part, counts, every)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import torch
+from torch import Tensor, nn
+
+from duomorph.clock import MAX_DELAY, ROWS_PER_TICK, TICK_RATE
+from duomorph.model.network import MEL_SCALE, MEL_SILENCE, Network, State
+from duomorph.train.config import LossConfig
+from duomorph.train.losses import Counts, losses
+
+
+def warm_state(network: Network, past: Tensor, delay: Tensor, every: int) -> State:
+    """The state of a stream that has heard `past` mel, (B, context + 12, 2, 80); convolutions start cold."""
+    c = network.config
+    level = (past - MEL_SILENCE) / MEL_SCALE
+    ticks = torch.arange(MAX_DELAY, past.shape[1], device=past.device)
+    heard = ticks[None] - delay[:, None]  # (B, context) ticks before the moment
+    before = level[torch.arange(len(past), device=past.device)[:, None], heard]  # (B, context, 2, 80)
+    return dataclasses.replace(
+        network.start(len(past), every),
+        late=level[:, -MAX_DELAY:],
+        history=before.mean(dim=2)[:, 1:],
+        detail=before[:, 1 - c.detail_rows // ROWS_PER_TICK :],
+    )
+
+
+def filled(network: Network, emotion: Tensor) -> Tensor:
+    """Windows that heard nothing hold the mean, as `Provenance.neutral` makes them at run time."""
+    return torch.where(emotion.isnan(), network.emotion.mean, emotion)
+
+
+class Objective(nn.Module):
+    """The loss of a part of a batch: what is run, cut up and put on devices."""
+
+    def __init__(self, network: Network, weights: LossConfig, compiled: bool) -> None:
+        super().__init__()
+        self.network, self.weights = network, weights
+        self._run = [torch.compile(network, dynamic=False) if compiled else network]  # in a list: registered once
+
+    def forward(self, part: dict[str, Tensor], counts: Counts, every: int) -> tuple[Tensor, Tensor]:
+        """Arrays of `windows.Batch` and the counts of the whole batch -> its share of the loss, and of `PARTS`."""
+        network = self.network
+        inputs = {name: part[name] for name in ("mel", "slot", "style", "delay")}
+        state = warm_state(network, part["past"], part["delay"], every)
+        predicted, _ = self._run[0](**inputs, emotion=filled(network, part["emotion"]), state=state, stride=every)
+        target = 1 - math.exp(-1 / (TICK_RATE * network.config.smoothing_s))
+        with torch.autocast(predicted.device.type, enabled=False):
+            return losses(
+                predicted.float(), part["truth"][:, ::every], part["mask"][:, ::every], counts, network.alpha(),
+                target, self.weights,
+            )  # fmt: skip
