@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import warnings
 from dataclasses import asdict
 from pathlib import Path
@@ -79,6 +80,7 @@ def to_onnx(network: Network) -> onnx.ModelProto:
         {0: b, 1: n}, {0: b, 1: u}, {0: b, 1: n}, {0: b}, {0: b},
         tuple({0: b} for _ in STATE_NAMES),
     )  # fmt: skip
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # packages that it misses and we do not need
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own deprecations
         program = torch.onnx.export(
