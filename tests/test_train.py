@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import signal
 import subprocess
@@ -19,7 +20,7 @@ import duomorph as dm  # noqa: E402
 from duomorph import arkit, corpus  # noqa: E402
 from duomorph.clip import Clip  # noqa: E402
 from duomorph.dataset import manifest  # noqa: E402
-from duomorph.dataset.takes import takes  # noqa: E402
+from duomorph.dataset.takes import parts, takes  # noqa: E402
 from duomorph.errors import CorpusError, DuomorphError, ModelError, SettingError  # noqa: E402
 from duomorph.evaluate import evaluate  # noqa: E402
 from duomorph.model.config import ModelConfig  # noqa: E402
@@ -186,6 +187,20 @@ def test_a_new_style_is_learned_and_the_old_ones_stay(run: Path, taught: Path) -
     np.testing.assert_array_equal(new.animate(sound, style="grid").weights, old.animate(sound, style="grid").weights)
     with pytest.raises(SettingError, match="expected a new name"):
         finetune.settings_for([str(mine)], "grid", taught / "duomorph.onnx")
+
+
+@pytest.mark.usefixtures("run")
+def test_a_stretch_of_a_take_keeps_its_sound() -> None:
+    take = takes("grid_s1", "train")[0]
+    learned, test = parts([take])
+    for part, begin, end in ((learned[0], 0.0, 0.8), (test[0], 0.8, 1.0)):
+        first, last = (round(share * len(take.audio)) for share in (begin, end))
+        own = dataclasses.replace(part, style="me")  # as a run with a style of its own makes it
+        np.testing.assert_array_equal(own.audio, take.audio[first:last])
+        times = 0.1 + np.arange(5) / 30  # a frame may begin a little after the cut
+        np.testing.assert_allclose(own.curves_at(times), take.curves_at(times + first / 16000), atol=1e-6)
+    (inner,) = parts(learned)[1]
+    assert len(inner.audio) == round(len(learned[0].audio) * 0.2)
 
 
 def test_losses_weigh_only_what_was_captured() -> None:

@@ -38,6 +38,7 @@ class Take:
         captured: (52,) bool, the shapes that the capture measured.
         fps: of the capture.
         start: time of its first frame in the sound, in seconds.
+        span: first and last sample of the file that are the take's sound; None: all of it.
     """
 
     name: str
@@ -48,11 +49,12 @@ class Take:
     captured: NDArray[np.bool_]
     fps: Fraction
     start: Fraction = Fraction(0)
+    span: tuple[int, int] | None = None
 
     @cached_property
     def audio(self) -> Float32:
         """(S,) at 16 kHz, read when first asked for."""
-        return audio.read(self.path)
+        return audio.read(self.path)[slice(*self.span) if self.span else slice(None)]
 
     @property
     def end_s(self) -> float:

@@ -67,9 +67,9 @@ def cut(take: Take, start_s: float, stop_s: float) -> Take:
     first, last = (max(0, round((at - float(take.start)) * float(take.fps))) for at in (start_s, stop_s))
     begin, end = (round(at * SAMPLE_RATE) for at in (start_s, stop_s))
     start = take.start + first / take.fps - Fraction(begin, SAMPLE_RATE)
-    part = replace(take, name=f"{take.name}@{start_s:g}", weights=take.weights[first:last], start=start)
-    vars(part)["audio"] = take.audio[begin:end]  # in place of what the file holds
-    return part
+    before = take.span[0] if take.span else 0
+    weights, span = take.weights[first:last], (before + begin, before + end)
+    return replace(take, name=f"{take.name}@{start_s:g}", weights=weights, start=start, span=span)
 
 
 def parts(takes: list[Take], share: float = 0.2) -> tuple[list[Take], list[Take]]:
