@@ -41,8 +41,7 @@ def main() -> None:
                     licence=source.licence,
                     source=source.credit,
                 )
-    held = split.held_out(options.output).union(take.name for take in tests)
-    split.save(options.output, split.listed(options.output, held))
+    split.hold_out(options.output, [take.name for take in tests])
     print(f"{len(takes)} takes, {len(tests)} of them held out (split.json)")
 
 

@@ -111,7 +111,7 @@ def main() -> None:
                         source=credit + clip.source.removeprefix(take.clip.source),
                     )
     held = [id for take in takes if take.held for id in ids(take, options.talker)]
-    split.save(options.output, split.listed(options.output, split.held_out(options.output).union(held)))
+    split.hold_out(options.output, held)
     print(f"{len(takes)} clips in two styles, {len(held) // 2} of them held out (split.json)")
 
 

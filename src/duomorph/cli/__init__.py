@@ -113,9 +113,8 @@ def _animate(arguments: argparse.Namespace) -> int:
 
     face = duomorph.load(arguments.model)
     options = batch.Options(fps, arguments.delay_ms, arguments.style, arguments.plot)
-    progress = _Progress()
-    report = batch.animate(face, jobs, options, progress.tell, progress.show)
-    progress.clear()
+    with _Progress() as progress:
+        report = batch.animate(face, jobs, options, progress.tell, progress.show)
     return _told(report, len(jobs))
 
 
@@ -135,9 +134,8 @@ def _convert(arguments: argparse.Namespace) -> int:
 
     fps = arguments.fps and clock.frame_rate(arguments.fps)
     jobs = batch.plan(arguments.inputs, arguments.output, arguments.format)
-    progress = _Progress()
-    report = batch.convert(jobs, fps, arguments.source, progress.tell, progress.show)
-    progress.clear()
+    with _Progress() as progress:
+        report = batch.convert(jobs, fps, arguments.source, progress.tell, progress.show)
     return _told(report, len(jobs))
 
 
@@ -395,6 +393,12 @@ class _Progress:
 
     def __init__(self) -> None:
         self._live = sys.stderr.isatty()
+
+    def __enter__(self) -> _Progress:
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        self.clear()
 
     def show(self, text: str) -> None:
         if self._live:

@@ -104,9 +104,8 @@ def _check(arguments: argparse.Namespace) -> int:
     from duomorph.dataset.check import check
 
     _check_json(arguments)
-    progress = _Progress()
-    report = check(arguments.dataset, not arguments.no_audio, progress.show)
-    progress.clear()
+    with _Progress() as progress:
+        report = check(arguments.dataset, not arguments.no_audio, progress.show)
     for problem in report.problems:
         print(problem)
     hours = report.seconds / 3600
@@ -127,9 +126,8 @@ def add_fix_lag(verbs: Verbs) -> None:
 def _fix_lag(arguments: argparse.Namespace) -> int:
     from duomorph.dataset.fix import fix
 
-    progress = _Progress()
-    moves = fix(arguments.dataset, arguments.apply, progress.show)
-    progress.clear()
+    with _Progress() as progress:
+        moves = fix(arguments.dataset, arguments.apply, progress.show)
     for move in moves:
         lag = move.lag
         measured = f"{lag.ms:+.0f} ± {lag.error_ms:.0f} ms, confidence {lag.confidence:.3f}: " if lag else ""
@@ -170,9 +168,8 @@ def _stats(arguments: argparse.Namespace) -> int:
         files.writable(arguments.picture)  # before the slow part
     from duomorph.dataset import stats
 
-    progress = _Progress()
-    found = stats.stats(arguments.dataset, progress.show)
-    progress.clear()
+    with _Progress() as progress:
+        found = stats.stats(arguments.dataset, progress.show)
     print(stats.table(found))
     if arguments.picture:
         stats.picture(found, arguments.picture)

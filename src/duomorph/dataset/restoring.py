@@ -93,7 +93,7 @@ def restore_all(folder: str | Path) -> list[str]:
                     licence=entry.licence,
                 )
                 added.append(id)
-    both = held | {f"{id}.{SUFFIX}" for id in held if id in seen}
-    if both != held:
-        split.save(folder, split.listed(folder, both))
+    restored = {f"{id}.{SUFFIX}" for id in held if id in seen}
+    if not restored <= held:
+        split.hold_out(folder, restored)
     return added

@@ -87,6 +87,11 @@ def save(folder: str | Path, split: Split) -> Path:
     return path
 
 
+def hold_out(folder: str | Path, ids: Iterable[str]) -> None:
+    """Hold out more clips, beside those that are held out already. Raises as `listed` and `save` do."""
+    save(folder, listed(folder, held_out(folder).union(ids)))
+
+
 def held_out(folder: str | Path) -> frozenset[str]:
     """Ids of the clips held out; none where the data set was never split.
 

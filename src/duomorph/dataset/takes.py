@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import TypedDict
 
 import numpy as np
 
@@ -21,16 +20,7 @@ from duomorph.clock import SAMPLE_RATE
 from duomorph.corpus import Take
 from duomorph.dataset import manifest, split
 from duomorph.errors import CorpusError
-
-
-class Source(TypedDict):
-    """Where training data came from, for the model's provenance."""
-
-    name: str
-    style: str
-    licence: str
-    credit: str
-    hours: float
+from duomorph.model.card import TrainingSource
 
 
 def is_dataset(name: str) -> bool:
@@ -82,19 +72,20 @@ def parts(takes: list[Take], share: float = 0.2) -> tuple[list[Take], list[Take]
     return learned, [cut(take, end * (1 - share), end) for take, end in zip(takes, ends, strict=True)]
 
 
-def sources(names: Sequence[str], style: str = "") -> list[Source]:
-    """Style, licence, credit and hours for training of each; all of one `style` if that is given."""
-    out: list[Source] = []
+def sources(names: Sequence[str], learned: Sequence[Take]) -> list[TrainingSource]:
+    """Style, licence, credit and hours of what a model learns from each corpus or data set."""
+    out = []
     for name in names:
-        own = takes(name, "train")
         if is_dataset(name):
+            folder = Path(name)
             entries = list(manifest.read(name))
             licences, credits = ({getattr(entry, key) for entry in entries} - {""} for key in ("licence", "source"))
-            licence, credit, title = "; ".join(sorted(licences)), "; ".join(sorted(credits)), Path(name).resolve().name
+            licence, credit, title = "; ".join(sorted(licences)), "; ".join(sorted(credits)), folder.resolve().name
         else:
-            licence, credit, title = corpus.SOURCES[name].licence, corpus.SOURCES[name].credit, name
-        for one in dict.fromkeys(style or take.style for take in own):
-            samples = sum(len(take.audio) for take in own if style or take.style == one)
-            hours = round(samples / SAMPLE_RATE / 3600, 3)
-            out.append(Source(name=title, style=one, licence=licence, credit=credit, hours=hours))
+            source = corpus.SOURCES[name]
+            folder, licence, credit, title = corpus.root() / source.folder, source.licence, source.credit, name
+        own = [take for take in learned if take.path.is_relative_to(folder)]
+        for style in dict.fromkeys(take.style for take in own):
+            hours = sum(len(take.audio) for take in own if take.style == style) / SAMPLE_RATE / 3600
+            out.append(TrainingSource(title, style, licence, credit, round(hours, 3)))
     return out

@@ -21,9 +21,9 @@ from torch import Tensor
 
 from duomorph import arkit
 from duomorph.corpus import Take
-from duomorph.dataset.takes import Source
 from duomorph.emotion import FUNCTIONALS, WINDOWS
 from duomorph.errors import ModelError
+from duomorph.model.card import TrainingSource
 from duomorph.model.config import ModelConfig
 from duomorph.model.export import load_model
 from duomorph.model.network import Network
@@ -71,7 +71,7 @@ class Beginning:
     model: ModelConfig
     weights: dict[str, Tensor]
     runs: list[str]
-    sources: list[Source]
+    sources: list[TrainingSource]
     default_style: str
 
     @classmethod
@@ -79,12 +79,12 @@ class Beginning:
         """Raises ModelError if `path` is neither."""
         if path.suffix in (".onnx", ".safetensors"):
             network, provenance = load_model(path.with_suffix(".safetensors"))
-            origin = [Source(**dataclasses.asdict(source)) for source in provenance.sources]  # type: ignore[typeddict-item]
-            style = provenance.default_style
-            return cls(network.config, network.state_dict(), list(provenance.runs), origin, style)
+            runs, origin, style = list(provenance.runs), list(provenance.sources), provenance.default_style
+            return cls(network.config, network.state_dict(), runs, origin, style)
         stored = load_checkpoint(path)
         model = ModelConfig.from_dict(stored["settings"]["model"])
-        return cls(model, stored["average"], stored["runs"], stored["sources"], model.styles[0])
+        origin = [TrainingSource(**source) for source in stored["sources"]]
+        return cls(model, stored["average"], stored["runs"], origin, model.styles[0])
 
     def give(self, network: Network) -> None:
         """Hand the weights over; styles that are new begin as the default one.

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from duomorph import arkit, audio, files
 from duomorph.clock import SAMPLE_RATE, TICK_RATE
-from duomorph.corpus import Take
+from duomorph.corpus import Take, root
 from duomorph.emotion import FUNCTIONALS, EmotionTrack
 from duomorph.errors import AudioError
 from duomorph.mel import MelConfig, log_mel
@@ -56,14 +56,15 @@ class Session:
 
 
 def _noises() -> list[Float32]:
-    """The background sounds of the corpus, where it is, damaged ones named and left out; else made ones."""
-    folder = Path(os.environ.get("DUOMORPH_CORPUS", "")) / "noise"
+    """The background sounds of the corpus, damaged ones named and left out; where there are none, made ones."""
     sounds = []
-    for path in sorted(folder.glob("*.opus")):
+    for path in sorted((root() / "noise").glob("*.opus")) if os.environ.get("DUOMORPH_CORPUS") else ():
         try:
             sounds.append(audio.read(path))
         except AudioError as problem:
             print(f"left out: {problem}", file=sys.stderr)
+    if not sounds:
+        print("no background sounds in DUOMORPH_CORPUS: white, pink and brown noise instead", file=sys.stderr)
     return sounds or [made_noise(tilt) for tilt in (0.0, -0.5, -1.0)]
 
 

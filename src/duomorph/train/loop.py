@@ -127,7 +127,7 @@ class Trainer:
             Objective(self.network, settings.loss, config.compile and can_compile(self.fabric)), optimizer
         )
         self.average.to(self.fabric.device)
-        own = sources(settings.data, config.style)
+        own = sources(settings.data, learned)
         self.sources = [source for source in (before.sources if before else []) if source not in own] + own
         audio_s = sum(len(take.audio) for take in learned) / SAMPLE_RATE
         self.steps = max(1, round(audio_s / (config.batch * config.window_frames / 30)))  # in an epoch
@@ -222,7 +222,7 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "history": self.history,
             "sums": self._sums,
-            "sources": self.sources,
+            "sources": [dataclasses.asdict(source) for source in self.sources],
             "runs": self.runs,
             "trained": datetime.date.today().isoformat(),
         }
