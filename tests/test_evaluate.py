@@ -21,7 +21,7 @@ from duomorph.dataset import manifest, split
 from duomorph.dataset.takes import takes
 from duomorph.errors import CorpusError, MissingExtra
 from duomorph.evaluate import metrics, phones
-from duomorph.evaluate.again import strided
+from duomorph.evaluate.again import sessions, strided
 from duomorph.evaluate.report import predictions, report, trivial
 from duomorph.evaluate.silence import WithoutEmotion, WithoutMel
 from duomorph.mel import MelConfig
@@ -253,6 +253,7 @@ def test_the_model_against_itself_is_perfect(mirror: Path, model: dm.Face) -> No
     assert (slow["strided"]["windows"], slow["strided"]["window"]) == (5, 256)  # 0, 32, 64, 74 and the short take
     assert slow["strided"]["mae"] > slow["mae"]  # a cold start is not what the long take's middle is like
     assert slow["strided"]["plain"] != slow["strided"]["mae"]
+    assert slow["sessions"] is None  # two recordings, one take each
     assert slow["smoothing"] is None
     assert fast["smoothing"]["mae"] < 1e-4 < fast["smoothing"]["mae_without"]
     assert fast["smoothing"]["jitter_without"] > fast["smoothing"]["jitter"]
@@ -282,6 +283,15 @@ def test_windows_see_what_lies_behind_their_end(mirror: Path, model: dm.Face) ->
     cold = strided(model, played, 100, None, stride=10_000)  # the first window and the last
     assert cold["windows"] == 2
     assert cold["mae"] < 0.5 * report(played, "x", trivial(takes(str(mirror), "train")), 100).baselines["median"]
+
+
+def test_chained_takes_hear_what_came_before(mirror: Path, model: dm.Face) -> None:
+    held = [replace(take, recording="one") for take in takes(str(mirror), "test")]
+    played = predictions(model, held, Fraction(30), 100)
+    chain = sessions(model, played, 100, None)
+    assert chain["sessions"] == 1
+    assert chain["mae"] > 1e-4  # the captures began in silence: the model would move otherwise after another take
+    assert chain["r_jawOpen"] > 0.9
 
 
 def test_all_held_out_is_compared_with_itself(mirror: Path, model: dm.Face) -> None:

@@ -325,6 +325,7 @@ def add_export(verbs: Verbs) -> None:
     verb = verbs.add_parser("export", help=about, allow_abbrev=False)
     verb.add_argument("checkpoint", metavar="CHECKPOINT", type=Path)
     verb.add_argument("-o", "--output", metavar="FOLDER", required=True, help="where model files go")
+    verb.add_argument("--style", metavar="NAME", help="what animate uses unless told otherwise (default: as trained)")
     verb.set_defaults(run=_export)
 
 
@@ -334,7 +335,7 @@ def _export(arguments: argparse.Namespace) -> int:
     from duomorph.train.publish import publish
 
     target = files.folder(arguments.output) / "duomorph.onnx"
-    publish(arguments.checkpoint, target)
+    publish(arguments.checkpoint, target, arguments.style)
     print(target)
     return 0
 

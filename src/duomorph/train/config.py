@@ -36,6 +36,7 @@ class TrainConfig:
     alone: float = 0.5  # share of the sparse steps that see short clips by themselves, three for each window
     balance: float = 0.5  # 0: recordings are drawn by their length, 1: all alike
     other_voice: float = 0.5  # share of windows heard through another vocal tract (the mel axis stretched)
+    unmoved: float = 0.2  # share of windows whose emotion stands at the mean, so that the mouth manages without
     rate: float = 1.5e-3  # of AdamW at its highest
     warm_up_steps: int = 100
     decay: float = 0.02
