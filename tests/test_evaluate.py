@@ -167,24 +167,30 @@ def test_sounds_of_a_mouth_that_does_what_it_should() -> None:
     curves = np.zeros((60, 52), np.float32)
     curves[(times >= 0.8) & (times <= 1.6), JAW] = 0.5
     curves[(times >= 0.8) & (times < 1.2), PUCKER] = 0.6
-    lazy = np.full((60, 52), 0.3, np.float32)  # never shuts, never rounds
-    lazy[:, arkit.INDEX["mouthClose"]] = 0
-    lazy[times > 1.6, JAW] = 0.0
-    lazy[times > 1.6, arkit.INDEX["mouthLowerDownLeft"] :] = 0.0
-    found = phones.figures([(times, lazy, curves, SAID), (times, lazy, curves, None)])
+    lazy = np.zeros((60, 52), np.float32)  # shuts for one sound of two, never rounds
+    lazy[times <= 1.6, JAW] = 0.3
+    lazy[:, PUCKER] = 0.1
+    wide = curves * 2  # another speaker, whose scale is his own
+    found = phones.figures([(times, lazy, curves, SAID, "one"), (times, lazy, curves, None, "one")])
     assert found is not None
     assert found["closure"] == {"ours": 0.5, "truth": 1.0, "phones": 2}
     assert found["silence"]["truth"] == 0
-    assert found["silence"]["ours"] == pytest.approx(0.6 / 0.5)  # of the widest that the truth opens
+    assert found["silence"]["ours"] == pytest.approx(0.3 / 0.5)  # of the widest that the truth opens
     assert found["rounding"]["truth"] == 1
     assert found["rounding"]["ours"] == 0.5
-    assert phones.figures([(times, lazy, curves, None)]) is None
+    assert phones.figures([(times, lazy, curves, None, "one")]) is None
+    both = phones.figures([(times, lazy, curves, SAID, "one"), (times, lazy, wide, SAID, "two")])
+    assert both is not None
+    assert both["silence"]["ours"] == pytest.approx((0.3 / 0.5 + 0.3 / 1.0) / 2)
 
 
 def test_mouth_close_shuts_an_open_jaw() -> None:
     curves = face(np.array([0.4, 0.4]))
     curves[:, arkit.INDEX["mouthClose"]] = 0.1, 0.5
     assert metrics.opening(curves).tolist() == pytest.approx([0.3, 0.0])
+    curves[:, [arkit.INDEX[f"mouthPress{side}"] for side in ("Left", "Right")]] = 0.2
+    curves[:, [arkit.INDEX[f"mouthLowerDown{side}"] for side in ("Left", "Right")]] = 0.4
+    assert metrics.opening(curves).tolist() == pytest.approx([0.3 + 0.1 - 0.1, 0.0])
 
 
 def test_the_middle_half_of_a_phone() -> None:

@@ -63,7 +63,9 @@ def measure(
                 strided=strided(face, played, delay_ms, style, stride),
                 sessions=None if runs else sessions(face, played, delay_ms, style),
                 smoothing=smoothing(face, played),
-                sounds=phones.figures([(p.times, p.predicted, p.truth, spoken.get(p.take.name)) for p in played]),
+                sounds=phones.figures([
+                    (p.times, p.predicted, p.truth, spoken.get(p.take.name), p.take.recording) for p in played
+                ]),
                 silenced=None if runs else silenced(face, played, one, delay_ms, style),
             )
             runs[fps] = played
