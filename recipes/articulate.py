@@ -25,13 +25,14 @@ from typing import Any
 
 import numpy as np
 
-from duomorph import arkit, audio, corpus, files
-from duomorph.articulate import DRIVEN, arpabet, curves, loudness, peak_db, shipped, spoken
+from duomorph import audio, corpus, files
+from duomorph.articulate import arpabet, curves, loudness, peak_db, shipped, spoken
 from duomorph.clip import Clip
 from duomorph.clock import SAMPLE_RATE, frame_count, frame_rate
 from duomorph.dataset import split
 from duomorph.dataset.manifest import Writer
 from duomorph.errors import CorpusError, DuomorphError
+from duomorph.expression import Voice, expression, measure, usual
 
 STYLE = "articulate"
 LICENCES = {
@@ -54,6 +55,7 @@ class Utterance:
     speaker: str
     phones: list[tuple[float, float | None, str]]
     phone_set: str
+    text: str
     emotion: str | None
     held: bool
 
@@ -74,22 +76,26 @@ def utterances(name: str) -> list[Utterance]:
         held = line["speaker"] in listed if listed else number % HELD_EVERY == HELD_EVERY - 1
         found.append(Utterance(
             line["id"].replace("'", "_"), corpus.root() / "speech" / line["audio"], line["speaker"], line["phones"],
-            line["phone_set"], line.get("emotion"), held,
+            line["phone_set"], line.get("text") or "", line.get("emotion"), held,
         ))  # fmt: skip
     return found
 
 
 @dataclass(frozen=True)
 class Job:
+    """An utterance, and how its speaker usually sounds."""
+
     said: Utterance
     fps: Fraction
     usual_db: float
+    calm: Voice | None
     learned: bool
 
 
-def level(sound: Path) -> float:
-    """How loud an utterance's peaks are."""
-    return peak_db(audio.read(sound))
+def hear(said: Utterance) -> tuple[float, Voice | None]:
+    """How loud an utterance's peaks are, and how the voice sounds where the speaker is said to be neutral."""
+    samples = audio.read(said.sound)
+    return peak_db(samples), measure(samples) if said.emotion == "neutral" else None
 
 
 def draw(job: Job) -> tuple[Clip, list[list[object]]]:
@@ -98,14 +104,11 @@ def draw(job: Job) -> tuple[Clip, list[list[object]]]:
     seconds = len(samples) / SAMPLE_RATE
     times = np.arange(frame_count(len(samples), job.fps)) / float(job.fps)
     said = spoken(job.said.phones, job.said.phone_set, seconds)
-    weights = curves(said, loudness(samples, job.usual_db), times, shipped() if job.learned else None)
-    captured = np.array([name in _driven() for name in arkit.NAMES])
-    clip = Clip(np.round(weights, 4), job.fps, captured=captured, source="articulated from phones and loudness")
+    asks = job.said.text.endswith("?") if set(job.said.text) & set(".?!") else None
+    mood = expression(samples, job.said.emotion, times, job.calm, asks)
+    weights = curves(said, loudness(samples, job.usual_db), times, shipped() if job.learned else None, mood)
+    clip = Clip(np.round(weights, 4), job.fps, source="articulated from phones, loudness and pitch")
     return clip, arpabet(job.said.phones, job.said.phone_set, seconds)
-
-
-def _driven() -> set[str]:
-    return {f"{shape}{side}" for shape in DRIVEN for side in ("", "Left", "Right")} & set(arkit.NAMES)
 
 
 def write(name: str, folder: Path, fps: Fraction, learned: bool, workers: int) -> str:
@@ -114,11 +117,13 @@ def write(name: str, folder: Path, fps: Fraction, learned: bool, workers: int) -
     licence, credit = LICENCES[name]
     spoken_by_id: dict[str, Any] = {}
     with ProcessPoolExecutor(workers) as pool, Writer(folder) as out:
-        by_speaker = defaultdict(list)
-        for utterance, peak in zip(said, pool.map(level, (u.sound for u in said), chunksize=32), strict=True):
-            by_speaker[utterance.speaker].append(peak)
-        usual = {speaker: float(np.median(peaks)) for speaker, peaks in by_speaker.items()}
-        jobs = [Job(utterance, fps, usual[utterance.speaker], learned) for utterance in said]
+        peaks, voices = defaultdict(list), defaultdict(list)
+        for utterance, (peak, voice) in zip(said, pool.map(hear, said, chunksize=32), strict=True):
+            peaks[utterance.speaker].append(peak)
+            voices[utterance.speaker] += [voice] if voice else []
+        loud = {speaker: float(np.median(heard)) for speaker, heard in peaks.items()}
+        calm = {speaker: usual(heard) if heard else None for speaker, heard in voices.items()}
+        jobs = [Job(u, fps, loud[u.speaker], calm[u.speaker], learned) for u in said]
         for utterance, (clip, phones) in zip(said, pool.map(draw, jobs, chunksize=8), strict=True):
             spoken_by_id[utterance.id] = phones
             if utterance.id not in out:
@@ -135,7 +140,7 @@ def write(name: str, folder: Path, fps: Fraction, learned: bool, workers: int) -
     held = [utterance.id for utterance in said if utterance.held]
     split.hold_out(folder, held)
     files.write(folder / "phones.json", json.dumps(spoken_by_id).encode())
-    return f"{name}: {len(said)} clips of {len(usual)} speakers, {len(held)} clips held out (split.json)"
+    return f"{name}: {len(said)} clips of {len(loud)} speakers, {len(held)} clips held out (split.json)"
 
 
 def main() -> None:

@@ -138,6 +138,7 @@ SEALED: Final[Mapping[str, float]] = {
     "mouthPress": 0.32, "mouthRollUpper": 0.18, "mouthRollLower": 0.22, "mouthShrugLower": 0.10,
 }  # fmt: skip
 ON_TEETH: Final[Mapping[str, float]] = {"mouthRollLower": 0.34, "mouthUpperUp": 0.14, "mouthShrugLower": 0.06}
+PARTING: Final = np.array([name.startswith(("jawOpen", "mouthLower", "mouthUpper")) for name in arkit.NAMES])
 DRIVEN: Final = (*KNOWN, "mouthClose", "mouthPress", "mouthRollLower", "tongueOut")
 
 
@@ -217,31 +218,37 @@ def known(said: Spoken, loud: Floats) -> dict[str, Floats]:
     return curves
 
 
-def curves(said: Spoken, loud: Floats, times: Floats, fit: Fit | None) -> NDArray[np.float32]:
-    """The 52 curves at `times`: (n,) -> (n, 52); shapes outside `DRIVEN` are 0.
+def curves(
+    said: Spoken, loud: Floats, times: Floats, fit: Fit | None, mood: NDArray[np.float32] | None = None
+) -> NDArray[np.float32]:
+    """The 52 curves at `times`: (n,) -> (n, 52); shapes outside `DRIVEN` and the mood are 0.
 
     Args:
         said: from `spoken`. loud: from `loudness`, of the same sound.
         fit: what was learned; None: knowledge alone.
+        mood: (n, 52) what to add, as far as it does not part lips that must meet.
     """
     found = known(said, loud)
     if fit is not None:
         for shape, curve in learned(said, loud, fit).items():
             found[shape] = KNOWN[shape].trust * curve + (1 - KNOWN[shape].trust) * found[shape]
     found |= {shape: np.zeros(len(loud)) for shape in DRIVEN if shape not in found}
-    _meet(found, said)
+    closed = _meet(found, said)
     weights = np.zeros((len(times), arkit.COUNT), np.float32)
     grid = np.arange(len(loud)) / RATE
     for shape, curve in found.items():
-        drawn = np.clip(np.interp(times, grid, curve), 0, 1)
+        drawn = np.interp(times, grid, curve)
         for name in (shape, f"{shape}Left", f"{shape}Right"):
             if name in arkit.INDEX:
                 weights[:, arkit.INDEX[name]] = drawn
-    return weights
+    if mood is not None:
+        parted = 1 - np.interp(times, grid, closed)[:, None]
+        weights += np.where(PARTING, mood * parted, mood).astype(np.float32)
+    return np.clip(weights, 0, 1)
 
 
-def _meet(found: dict[str, Floats], said: Spoken) -> None:
-    """What must be, whatever else pulls: changes the curves in place."""
+def _meet(found: dict[str, Floats], said: Spoken) -> Floats:
+    """What must be, whatever else pulls: changes the curves in place, and tells where the lips are together."""
     steps = len(found["jawOpen"])
     feature = {name: said.vectors[:, k] for name, k in INDEX.items()}
     shut = feature["bilabial"] * np.maximum(feature["stop"], feature["nasal"]) > 0.9
@@ -265,6 +272,7 @@ def _meet(found: dict[str, Floats], said: Spoken) -> None:
     between = _bump(said, feature["dental"] > 0.5, TONGUE_S, steps)
     tip = _bump(said, feature["lateral"] > 0.5, TONGUE_S, steps)
     found["tongueOut"] = np.maximum(0.22 * between, 0.08 * tip) * (1 - seal) * (1 - still)
+    return np.maximum(seal, still)
 
 
 def _bump(said: Spoken, which: NDArray[np.bool_], edge_s: tuple[float, float], steps: int) -> Floats:
