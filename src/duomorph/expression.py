@@ -1,13 +1,13 @@
 """What a voice says about brows, eyes, cheeks, nose and mouth corners: expression targets to train on.
 
-One promise: the curves follow what can be heard, are the same on both sides, and are zero where nobody speaks.
+One promise: the curves follow what can be heard at any level, are the same on both sides, and fade where nobody speaks.
 
     calm = usual([measure(sound) for sound in neutral_utterances])      # of one speaker
     curves = expression(sound, "anger", times, baseline=calm)           # (T, 52), to add to what articulates
     curves = expression(sound, None, times)                             # unlabelled: what pitch accents say
 
-A labelled emotion shows its EMFACS prototype, as strong as the voice is aroused. Every speech raises the brows on
-pitch accents and after rises at the end of a phrase. Blinks and gaze are not here: a voice does not tell them.
+A labelled emotion shows its EMFACS prototype, the stronger the more the voice is aroused. All speech raises the brows
+on pitch accents and where pitch rises before a pause. Blinks and gaze stay 0: a voice does not tell them.
 
 Source: prototypes: Friesen & Ekman 1983, EMFACS-7; brows and pitch accents: Flecha-García 2010, Speech Communication
 52; arousal: Goudbeek & Scherer 2010, JASA 128.
@@ -32,7 +32,7 @@ from duomorph.errors import SettingError
 Float32 = NDArray[np.float32]
 Floats = NDArray[np.float64]
 
-# At full strength; a shape without a side stands for both. Numbers of action units behind them.
+# At full strength, both sides alike; behind each its action units. What moves the jaw is the articulator's (26).
 PROTOTYPES: Final[dict[str, dict[str, float]]] = {
     "neutral": {},
     "boredom": {},
@@ -40,11 +40,9 @@ PROTOTYPES: Final[dict[str, dict[str, float]]] = {
     "sadness": {"browInnerUp": 0.6, "browDown": 0.3, "mouthFrown": 0.6},  # 1, 4, 15
     "anger": {"browDown": 0.8, "eyeWide": 0.3, "eyeSquint": 0.35, "mouthPress": 0.2, "noseSneer": 0.2},  # 4, 5, 7, 23
     "fear": {"browInnerUp": 0.7, "browOuterUp": 0.4, "browDown": 0.2, "eyeWide": 0.65, "mouthStretch": 0.35},  # 1-5, 20
-    "surprise": {"browInnerUp": 0.7, "browOuterUp": 0.7, "eyeWide": 0.6},  # 1, 2, 5; 26 is the articulator's
+    "surprise": {"browInnerUp": 0.7, "browOuterUp": 0.7, "eyeWide": 0.6},  # 1, 2, 5
     "disgust": {"noseSneer": 0.65, "mouthFrown": 0.3, "mouthUpperUp": 0.2, "browDown": 0.3, "eyeSquint": 0.2},  # 9, 15
 }
-SHAPES: Final = {name: [arkit.INDEX[full] for full in (name, f"{name}Left", f"{name}Right") if full in arkit.INDEX]
-                 for prototype in PROTOTYPES.values() for name in prototype}  # fmt: skip
 STRENGTH: Final = (0.65, 0.35, 0.4, 1.0)  # of an emotion: at rest, per unit of arousal, least, most
 SUBDUED: Final = ("sadness",)  # shown the more, the less aroused the voice
 
@@ -52,15 +50,18 @@ ATTACK_S: Final = 0.07  # time constants of an expression, twice in a row: 90 % 
 RELEASE_S: Final = 0.4  # and half of it left after 0.7 s of silence
 SILENCE: Final = 0.05  # loudness that no voice has: about 46 dB under speech of -20 dBFS
 FALL: Final = 0.1  # nepers of loudness a second, by which the loudest of late is forgotten
-HEARD: Final = (0.1, 0.25)  # of the loudest of late: where voice begins, and where it is certain
+HEARD_S: Final = 0.3  # so long a voiced frame proves that somebody speaks;
+PROOF: Final = 6  # so many of them, and it is certain
 SHARE_FIRM: Final = 0.7  # of an expression does not depend on how loud a syllable is
 
+HIGHEST: Final = 50.0  # semitones over 27.5 Hz: 494 Hz
+SHORTEST: Final = 5  # frames of voice
 RAISE: Final = {"browInnerUp": 0.2, "browOuterUp": 0.16}  # of a full accent
 RAISE_S: Final = (0.14, 0.30)  # up, down
-REFERENCE_S: Final = 2.0  # what an accent stands out from: the pitch of the last two seconds,
-SPREAD_S: Final = 4.0  # and its deviation over the last four,
-LEAST_SPREAD: Final = 1.5  # never under 1.5 semitones
-ACCENT: Final = (1.2, 2.8)  # deviations above it, where a raise begins and where it is full
+REFERENCE_S: Final = 1.5  # what an accent stands out from: the mean pitch of so long a past,
+SPREAD_S: Final = 4.0  # and the deviation of so long a one,
+SPREAD: Final = (1.5, 3.0)  # but at least and at most so many semitones
+ACCENT: Final = (1.0, 2.4)  # deviations above it, where a raise begins and where it is full
 STRESS: Final = (0.4, 0.8)  # of the loudest of late, the same
 RISE_S: Final = 0.3  # the end of a voiced stretch in which pitch rises
 RISE: Final = (3.0, 7.0)  # semitones, where a raise begins and where it is full
@@ -142,23 +143,26 @@ def expression(
     curves = np.zeros((len(times), arkit.COUNT), dtype=np.float32)
     if not len(rows):
         return curves
-    loud = _relative(rows[:, LOUDNESS].astype(np.float64))
+    f0, loud = _sung(rows[:, F0].astype(np.float64)), _relative(rows[:, LOUDNESS].astype(np.float64))
     instants = (np.arange(len(rows)) + 3.0) / FRAME_RATE  # middles of the 60 ms frames
 
     def at_frames(curve: Floats) -> Float32:
         return np.asarray(np.interp(times, instants, curve, left=0.0, right=curve[-1]), dtype=np.float32)
 
     if prototype:
-        strength = at_frames(_envelope(loud) * _strength(emotion or "neutral", rows, baseline))
+        strength = at_frames(_envelope(f0, loud) * _strength(emotion or "neutral", rows, baseline))
         for name, full in prototype.items():
-            for column in SHAPES[name]:
-                curves[:, column] = full * strength
+            curves[:, _columns(name)] = full * strength[:, None]
     lowered = curves[:, arkit.INDEX["browDownLeft"]]
-    raised = at_frames(_raises(rows[:, F0].astype(np.float64), loud, question)) * (1 - lowered)
+    raised = at_frames(_raises(f0, loud, question)) * (1 - lowered)
     for name, full in RAISE.items():
-        for column in SHAPES[name]:
-            curves[:, column] += full * raised
+        curves[:, _columns(name)] += full * raised[:, None]
     return curves
+
+
+def _columns(name: str) -> list[int]:
+    """Where a shape lies, or both sides of it."""
+    return [arkit.INDEX[full] for full in (name, f"{name}Left", f"{name}Right") if full in arkit.INDEX]
 
 
 def _measure(rows: Float32) -> Voice:
@@ -196,9 +200,20 @@ def _relative(loudness: Floats) -> Floats:
     return loudness / peak
 
 
-def _envelope(loud: Floats) -> Floats:
-    """The time course of an expression: (T,) relative loudness -> (T,) in [0, 1]."""
-    driven = _ramp(loud, HEARD) * (SHARE_FIRM + (1 - SHARE_FIRM) * loud)
+def _sung(f0: Floats) -> Floats:
+    """Pitch, without the short and the very high stretches that hissing sounds are mistaken for."""
+    voiced = np.concatenate([[False], (f0 > 0.0) & (f0 < HIGHEST), [False]])
+    edges = np.flatnonzero(voiced[1:] != voiced[:-1]).reshape(-1, 2)
+    kept = np.zeros(len(f0), dtype=bool)
+    for start, stop in edges[edges[:, 1] - edges[:, 0] >= SHORTEST].tolist():
+        kept[start:stop] = True
+    return np.where(kept, f0, 0.0)
+
+
+def _envelope(f0: Floats, loud: Floats) -> Floats:
+    """The time course of an expression, (T,) in [0, 1]: F0 0 where there is no voice, relative loudness."""
+    spoken = np.minimum(_recent((f0 > 0.0).astype(np.float64), HEARD_S) / PROOF, 1.0)
+    driven = spoken * (SHARE_FIRM + (1 - SHARE_FIRM) * loud)
     up, down = (1 - np.exp(-1 / (tau * FRAME_RATE)) for tau in (ATTACK_S, RELEASE_S))
     first = second = 0.0
     out = np.empty(len(loud))
@@ -216,7 +231,7 @@ def _raises(f0: Floats, loud: Floats, question: bool | None) -> Floats:
     reference = _recent(f0, REFERENCE_S) / heard
     above = (f0 - reference) * voiced
     spread = np.sqrt(_recent(above**2, SPREAD_S) / np.maximum(_recent(voiced, SPREAD_S), 1.0))
-    drive = _ramp(above / np.maximum(spread, LEAST_SPREAD), ACCENT) * _ramp(loud, STRESS)
+    drive = _ramp(above / np.clip(spread, *SPREAD), ACCENT) * _ramp(loud, STRESS)
     if question is not False:
         drive = np.maximum(drive, _endings(f0, ASKED_RISE if question else RISE))
     up, down = (round(part * FRAME_RATE) for part in RAISE_S)
