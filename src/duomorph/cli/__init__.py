@@ -26,6 +26,7 @@ from duomorph.errors import DuomorphError, MissingExtra, SettingError
 
 if TYPE_CHECKING:
     from duomorph import batch
+    from duomorph.shaping import Shaping
 
 FORMATS: Final = ("livelink", "nim", "plain", "a2f", "beat", "jsonl", "npz")  # of curve files
 
@@ -99,6 +100,7 @@ def add_animate(verbs: Verbs) -> None:
     _add_delay(verb)
     _add_model(verb)
     verb.add_argument("--plot", action="store_true", help="draw a PNG beside each result")
+    _add_shaping(verb)
     verb.set_defaults(run=_animate)
 
 
@@ -107,12 +109,13 @@ def _animate(arguments: argparse.Namespace) -> int:
 
     fps = clock.frame_rate(arguments.fps)
     clock.delay_ticks(arguments.delay_ms)  # before the slow part
+    shaping = _shaping(arguments)
     jobs = batch.plan(arguments.inputs, arguments.output, arguments.format, arguments.plot)
 
     import duomorph
 
     face = duomorph.load(arguments.model)
-    options = batch.Options(fps, arguments.delay_ms, arguments.style, arguments.plot)
+    options = batch.Options(fps, arguments.delay_ms, arguments.style, arguments.plot, shaping)
     with _Progress() as progress:
         report = batch.animate(face, jobs, options, progress.tell, progress.show)
     return _told(report, len(jobs))
@@ -350,6 +353,31 @@ def _add_delay(verb: argparse.ArgumentParser) -> None:
 
 def _add_model(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--model", metavar="FILE", help="another model than the one that came along")
+
+
+def _add_shaping(verb: argparse.ArgumentParser) -> None:
+    group = verb.add_argument_group("shaping", "after the network; see docs/shaping.md")
+    group.add_argument("--no-gate", action="store_true", help="let the mouth move while nobody speaks")
+    group.add_argument("--no-close-limit", action="store_true", help="let mouthClose exceed jawOpen + 0.02")
+    group.add_argument("--intensity", type=float, default=1.0, metavar="X", help="of the mouth's motion, 0 to 3 (1)")
+    group.add_argument("--expressiveness", type=float, default=1.0, metavar="X", help="of brows, lids, smile (1)")
+    group.add_argument("--shape-config", metavar="FILE", help="TOML: gain, offset, min, max by shape or group")
+    group.add_argument("--hold-ms", type=float, default=0.0, metavar="MS", help="closures last so long, 0 to 200 (0)")
+    group.add_argument("--smooth", type=float, default=0.0, metavar="HZ", help="one-euro smoothing, 0.5 to 30 (none)")
+
+
+def _shaping(arguments: argparse.Namespace) -> Shaping:
+    from duomorph.shaping import Shaping, read
+
+    return Shaping(
+        smooth_hz=arguments.smooth,
+        intensity=arguments.intensity,
+        expressiveness=arguments.expressiveness,
+        hold_ms=arguments.hold_ms,
+        gate=not arguments.no_gate,
+        table=read(arguments.shape_config) if arguments.shape_config else None,
+        close_limit=not arguments.no_close_limit,
+    )
 
 
 def _add_json(verb: argparse.ArgumentParser) -> None:
