@@ -7,10 +7,11 @@ listens as far can learn it.
     weights = curves(said, loudness(samples), times, shipped())    # (n, 52), learned from a real face
     weights = curves(said, loudness(samples), times, None)         # the same by articulatory knowledge alone
 
-What moves is told in three steps. *Learned*: lags of the features and the loudness, linear, fitted on a real face
-(fit.py). *Known*: every phone pulls towards its target with a dominance (Cohen and Massaro 1993), here as two
-convolutions: of the targets weighted by dominance, and of the dominances. *Must*: lips seal on p b m, meet the teeth on
-f v, come to rest in silence, whatever else pulls (JALI: Edwards, Landreth, Fiume, Singh 2016).
+What moves is told in three steps. *Known*: every phone pulls towards its target with a dominance (Cohen and Massaro
+1993), here as two convolutions: of the targets weighted by dominance, and of the dominances. *Learned*: how a real face
+moves under the same features, loudness and known curves, by a small network (fit.py), blended with what is known.
+*Must*: lips seal on p b m, meet the teeth on f v, come to rest in silence, whatever else pulls (JALI: Edwards,
+Landreth, Fiume, Singh 2016).
 """
 
 from __future__ import annotations
@@ -44,13 +45,16 @@ class Fit:
     """What was learned from a real face; sides of the face are one.
 
     Attributes:
-        shapes: (S,) names without side. weights: (F, S) and bias: (S,), features to curves at rest 0, in the range of
-            style `articulate`.
+        shapes: (S,) names without side.
+        enter: (F, H) and enter_bias: (H,), from `inputs` to hidden units, which are tanh.
+        leave: (H, S) and leave_bias: (S,), from them to curves that rest at 0, in the range of style `articulate`.
     """
 
     shapes: tuple[str, ...]
-    weights: NDArray[np.float32]
-    bias: NDArray[np.float32]
+    enter: NDArray[np.float32]
+    enter_bias: NDArray[np.float32]
+    leave: NDArray[np.float32]
+    leave_bias: NDArray[np.float32]
 
 
 @cache
@@ -58,8 +62,8 @@ def shipped() -> Fit:
     """The fit that lies beside this file: GRID, talker s1, its held-out clips left out (benchmarks/articulator.py)."""
     stored = resources.files(__package__).joinpath(FILE).read_bytes()
     with np.load(io.BytesIO(stored)) as arrays:
-        weights = arrays["weights"].astype(np.float32)
-        return Fit(tuple(map(str, arrays["shapes"])), weights, arrays["bias"].astype(np.float32))
+        parts = [arrays[name].astype(np.float32) for name in ("enter", "enter_bias", "leave", "leave_bias")]
+        return Fit(tuple(map(str, arrays["shapes"])), *parts)
 
 
 @dataclass(frozen=True)
@@ -79,26 +83,26 @@ class Known:
 
 _VOWEL_JAW: Final = (0.10, 0.40)  # of a closed vowel, and what an open one adds
 KNOWN: Final[dict[str, Known]] = {
-    "jawOpen": Known(10, 0.85, (
+    "jawOpen": Known(10, 0.9, (
         ("silence", 0.0, 1.0), ("sibilant", 0.05, 1.5), ("fricative", 0.10, 0.3), ("bilabial", 0.08, 0.8),
         ("labiodental", 0.09, 0.8), ("alveolar", 0.12, 0.5), ("dental", 0.14, 0.5), ("velar", 0.18, 0.3),
         ("palatal", 0.12, 0.4), ("glottal", 0.20, 0.05),
     )),
-    "mouthPucker": Known(13, 0.5, (
+    "mouthPucker": Known(13, 0.65, (
         ("pucker", 0.75, 1.6), ("spread", 0.0, 0.8), ("vowel", 0.0, 0.4), ("silence", 0.0, 0.6),
         ("sibilant", 0.0, 0.2), ("labiodental", 0.0, 0.5), ("stop", 0.0, 0.05), ("nasal", 0.0, 0.05),
     )),
-    "mouthFunnel": Known(13, 0.5, (
+    "mouthFunnel": Known(13, 0.65, (
         ("funnel", 0.70, 1.6), ("spread", 0.0, 0.8), ("vowel", 0.0, 0.4), ("silence", 0.0, 0.6),
         ("labiodental", 0.0, 0.5), ("bilabial", 0.0, 0.6), ("stop", 0.0, 0.05), ("nasal", 0.0, 0.05),
     )),
-    "mouthLowerDown": Known(10, 0.6, (
+    "mouthLowerDown": Known(10, 0.8, (
         ("open", 0.38, 1.0), ("spread", 0.22, 0.8), ("vowel", 0.12, 0.4), ("sibilant", 0.26, 0.6),
         ("postalveolar", 0.22, 0.5), ("alveolar", 0.16, 0.2), ("dental", 0.18, 0.4), ("velar", 0.14, 0.1),
         ("pucker", 0.02, 1.0), ("labiodental", 0.02, 1.5), ("bilabial", 0.0, 1.5), ("silence", 0.0, 1.0),
         ("glottal", 0.1, 0.05),
     )),
-    "mouthUpperUp": Known(10, 0.6, (
+    "mouthUpperUp": Known(10, 0.8, (
         ("open", 0.28, 1.0), ("spread", 0.20, 0.7), ("vowel", 0.10, 0.4), ("sibilant", 0.20, 0.5),
         ("postalveolar", 0.22, 0.6), ("labiodental", 0.16, 0.8), ("alveolar", 0.12, 0.2), ("dental", 0.12, 0.3),
         ("velar", 0.1, 0.1), ("pucker", 0.02, 1.0), ("bilabial", 0.0, 1.5), ("silence", 0.0, 1.0),
@@ -126,6 +130,7 @@ KNOWN: Final[dict[str, Known]] = {
                                   ("silence", 0.0, 1.0), ("alveolar", 0.02, 0.2))),
 }  # fmt: skip
 LEARNED: Final = tuple(shape for shape, known in KNOWN.items() if known.trust)
+LEAST: Final = 0.4  # of what is known, where a real face showed less: its few words teach no rule
 REST_PULL: Final = 0.05  # towards 0, where nothing else pulls
 
 # What must be: seconds before and after the sound in which it comes and goes.
@@ -170,17 +175,17 @@ def _peak(level: Floats) -> float:
     return float(np.quantile(level, 0.95))
 
 
-def inputs(said: Spoken, loud: Floats) -> Floats:
+def inputs(said: Spoken, loud: Floats, drawn: Mapping[str, Floats]) -> Floats:
     """What the learned part looks at, at `RATE`: the mean of every feature and of the loudness in windows around each
-    instant, and the features now times the loudness; (T, F)."""
+    instant, the features times the loudness, and what is `known` of each learned shape; (T, F)."""
     steps, pad = len(loud), -LAGS[0]
     now = said.table(np.arange(-pad, steps + pad) / RATE, 1 / RATE)
     both = np.concatenate([now, np.pad(loud, pad, mode="edge")[:, None]], axis=1)
     sums = np.concatenate([np.zeros((1, COUNT + 1)), np.cumsum(both, axis=0)])
     at = [sums[pad + lag : pad + lag + steps] for lag in LAGS]
     windows = [(late - early) / (b - a) for early, late, a, b in zip(at, at[1:], LAGS, LAGS[1:], strict=False)]
-    here = now[pad : pad + steps]
-    return np.concatenate([*windows, here * smooth(loud[:, None], SMOOTH)], axis=1)
+    here = now[pad : pad + steps] * smooth(loud[:, None], SMOOTH)
+    return np.concatenate([*windows, here, np.stack([drawn[shape] for shape in LEARNED], axis=1)], axis=1)
 
 
 def smooth(curve: Floats, reach: int) -> Floats:
@@ -191,9 +196,10 @@ def smooth(curve: Floats, reach: int) -> Floats:
     return np.stack([np.convolve(column, window, mode="valid") for column in padded.T], axis=1)
 
 
-def learned(said: Spoken, loud: Floats, fit: Fit) -> dict[str, Floats]:
-    """The curves as the real face moved, at `RATE`, not below 0."""
-    found = smooth(inputs(said, loud) @ fit.weights + fit.bias, SMOOTH)
+def learned(said: Spoken, loud: Floats, drawn: Mapping[str, Floats], fit: Fit) -> dict[str, Floats]:
+    """The curves as the real face moved, at `RATE`, not below 0; `drawn` is what is `known`."""
+    hidden: Floats = np.tanh(inputs(said, loud, drawn) @ fit.enter + fit.enter_bias)
+    found = smooth(hidden @ fit.leave.astype(np.float64) + fit.leave_bias, SMOOTH)
     return dict(zip(fit.shapes, np.maximum(found, 0).T, strict=True))
 
 
@@ -230,8 +236,9 @@ def curves(
     """
     found = known(said, loud)
     if fit is not None:
-        for shape, curve in learned(said, loud, fit).items():
-            found[shape] = KNOWN[shape].trust * curve + (1 - KNOWN[shape].trust) * found[shape]
+        for shape, curve in learned(said, loud, found, fit).items():
+            trust = KNOWN[shape].trust
+            found[shape] = trust * np.maximum(curve, LEAST * found[shape]) + (1 - trust) * found[shape]
     found |= {shape: np.zeros(len(loud)) for shape in DRIVEN if shape not in found}
     closed = _meet(found, said)
     weights = np.zeros((len(times), arkit.COUNT), np.float32)
