@@ -24,7 +24,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+import synthetic
 from duomorph import audio, corpus, files
 from duomorph.articulate import arpabet, curves, loudness, peak_db, shipped, spoken
 from duomorph.clip import Clip
@@ -40,6 +42,7 @@ LICENCES = {
     "arctic": ("CMU ARCTIC: free use with its notice", "CMU ARCTIC: Kominek, Black 2004"),
     "kerstin": ("CC0 1.0", "Kerstin, German (rhasspy)"),
     "nathalie": ("CC0 1.0", "Nathalie, Dutch (rhasspy)"),
+    "synthetic": ("CC0 1.0", "said by espeak-ng and flite"),
     "emodb": ("stated CC0 1.0 by audEERING, disputed", "Berlin emotional speech: Burkhardt and others 2005"),
 }
 HELD_SPEAKERS = {"librispeech": ("ls-118", "ls-3526", "ls-4640"), "emodb": ("emodb-10", "emodb-14")}
@@ -51,7 +54,7 @@ class Utterance:
     """A line of a corpus, and what the articulator needs of the others."""
 
     id: str
-    sound: Path
+    sound: Path | NDArray[np.float32]
     speaker: str
     phones: list[tuple[float, float | None, str]]
     phone_set: str
@@ -60,8 +63,31 @@ class Utterance:
     held: bool
 
 
+    def samples(self) -> NDArray[np.float32]:
+        """(S,) at 16 kHz."""
+        return audio.read(self.sound) if isinstance(self.sound, Path) else self.sound
+
+
+def synthesised() -> list[Utterance]:
+    """What the synthetic voices say."""
+    said = [(voice, number, text) for voice in synthetic.voices() for number, text in enumerate(voice.texts)]
+    found = []
+    for k, (voice, number, text) in enumerate(said):
+        sound, phones = synthetic.say(voice, text)
+        found.append(Utterance(
+            f"{voice.name}-{number}", sound, voice.name, phones, voice.phone_set, text, None, _every(k)
+        ))  # fmt: skip
+    return found
+
+
+def _every(number: int) -> bool:
+    return number % HELD_EVERY == HELD_EVERY - 1
+
+
 def utterances(name: str) -> list[Utterance]:
     """What a corpus says, those without phone times left out."""
+    if name == "synthetic":
+        return synthesised()
     path = corpus.root() / "speech" / f"{name}.jsonl"
     try:
         lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
@@ -73,7 +99,7 @@ def utterances(name: str) -> list[Utterance]:
             print(f"left out: {line['id']}: its phone times are not known", file=sys.stderr)
             continue
         listed = HELD_SPEAKERS.get(name)
-        held = line["speaker"] in listed if listed else number % HELD_EVERY == HELD_EVERY - 1
+        held = line["speaker"] in listed if listed else _every(number)
         found.append(Utterance(
             line["id"].replace("'", "_"), corpus.root() / "speech" / line["audio"], line["speaker"], line["phones"],
             line["phone_set"], line.get("text") or "", line.get("emotion"), held,
@@ -94,13 +120,13 @@ class Job:
 
 def hear(said: Utterance) -> tuple[float, Voice | None]:
     """How loud an utterance's peaks are, and how the voice sounds where the speaker is said to be neutral."""
-    samples = audio.read(said.sound)
+    samples = said.samples()
     return peak_db(samples), measure(samples) if said.emotion == "neutral" else None
 
 
-def draw(job: Job) -> tuple[Clip, list[list[object]]]:
+def draw(job: Job) -> tuple[Clip, list[tuple[float, float, str]]]:
     """The face of an utterance, and its phones by the names that are evaluated."""
-    samples = audio.read(job.said.sound)
+    samples = job.said.samples()
     seconds = len(samples) / SAMPLE_RATE
     times = np.arange(frame_count(len(samples), job.fps)) / float(job.fps)
     said = spoken(job.said.phones, job.said.phone_set, seconds)
@@ -153,7 +179,8 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args()
     fps = frame_rate(options.fps)
-    corpus.root()
+    if options.corpora != ["synthetic"]:
+        corpus.root()
     files.folder(options.output)
     for name in options.corpora:
         print(write(name, options.output / name, fps, not options.without_grid, options.workers), flush=True)

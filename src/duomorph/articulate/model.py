@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from duomorph import arkit
-from duomorph.articulate.phones import COUNT, INDEX, Floats, Spoken
+from duomorph.articulate.phones import COUNT, INDEX, PAUSE_S, Floats, Spoken
 from duomorph.clock import ROW_RATE, SAMPLE_RATE
 
 RATE: Final = ROW_RATE  # Hz, everything is reckoned at these instants
@@ -138,7 +138,7 @@ SEAL_S: Final = (0.075, 0.065)
 TEETH_S: Final = (0.070, 0.065)
 TONGUE_S: Final = (0.050, 0.050)
 CLOSE_S, OPEN_S = 0.15, 0.11  # of the mouth after speech, and before the next
-PAUSE_S: Final = (0.05, 0.20)  # a shorter silence moves nothing, from the longer on the mouth closes whole
+GAP_S: Final = 0.05  # a silence so short moves nothing; from `PAUSE_S` on the mouth closes whole
 SEALED: Final[Mapping[str, float]] = {
     "mouthPress": 0.32, "mouthRollUpper": 0.18, "mouthRollLower": 0.22, "mouthShrugLower": 0.10,
 }  # fmt: skip
@@ -304,7 +304,7 @@ def _stillness(said: Spoken, silent: NDArray[np.bool_], steps: int) -> Floats:
             begin = -np.inf
         if last == len(silent):
             end = np.inf
-        depth = float(_ease(np.array((end - begin - PAUSE_S[0]) / (PAUSE_S[1] - PAUSE_S[0]))))
+        depth = float(_ease(np.array((end - begin - GAP_S) / (PAUSE_S - GAP_S))))
         lower, upper = max(begin, 0.0), min(end, steps / RATE)
         k = np.arange(max(0, math.floor(lower * RATE)), min(steps, math.ceil((upper + 0.02) * RATE)))
         rise, fall = _ease((k / RATE - begin) / CLOSE_S), _ease((end - k / RATE) / OPEN_S)

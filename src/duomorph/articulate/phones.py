@@ -14,7 +14,7 @@ dictionary writes it.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from typing import Final
@@ -92,6 +92,7 @@ _SPELT: Final = {"ɚ": "ə", "ɝ": "ɜ", "g": "ɡ", "ʧ": "tʃ", "ʤ": "dʒ", "�
                  "ɼ": "r", "ᵊ": "ə", "ɿ": "ɨ", "ʅ": "ɨ", "ɩ": "ɪ", "ɷ": "ʊ"}  # fmt: skip
 CLOSURE: Final = 0.65  # of a stop's time the way is closed, then it bursts open
 FIRST: Final = 0.55  # of a diphthong's time belongs to its first vowel
+PAUSE_S: Final = 0.2  # from so long a silence on the mouth comes to rest
 JOIN_S: Final = 0.03  # a shorter gap between two phones is no silence
 
 
@@ -269,9 +270,22 @@ def held(phones: Phones, phone_set: str, duration_s: float) -> list[tuple[float,
     return found
 
 
-def arpabet(phones: Sequence[tuple[float, float | None, str]], phone_set: str, duration_s: float) -> list[list[object]]:
-    """The phones by the names that `duomorph evaluate --phones` knows: the ARPAbet one whose features are nearest."""
-    return [[begin, end, _nearest(symbol, phone_set)] for begin, end, symbol in held(phones, phone_set, duration_s)]
+def arpabet(phones: Phones, phone_set: str, duration_s: float) -> list[tuple[float, float, str]]:
+    """The phones by the names that `duomorph evaluate --phones` knows: the ARPAbet one whose features are nearest.
+
+    Where no phone is there is "SIL" too; a silence shorter than `PAUSE_S` is left out: no mouth comes to rest in it.
+    """
+    named: list[tuple[float, float, str]] = []
+    for begin, end, symbol in [*held(phones, phone_set, duration_s), (duration_s, duration_s, "")]:
+        before = named[-1][1] if named else 0.0
+        name = _nearest(symbol, phone_set)
+        if begin - before > JOIN_S and name != "SIL":
+            named.append((before, begin, "SIL"))
+        if name == "SIL" and named and named[-1][2] == "SIL":
+            named[-1] = (named[-1][0], end, "SIL")
+        else:
+            named.append((before if name == "SIL" else begin, end, name))
+    return [phone for phone in named if phone[2] != "SIL" or phone[1] - phone[0] >= PAUSE_S]
 
 
 @cache
