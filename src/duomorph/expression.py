@@ -36,22 +36,22 @@ Floats = NDArray[np.float64]
 PROTOTYPES: Final[dict[str, dict[str, float]]] = {
     "neutral": {},
     "boredom": {},
-    "happiness": {"mouthSmile": 0.65, "cheekSquint": 0.55, "eyeSquint": 0.2},  # 12, 6
+    "happiness": {"mouthSmile": 0.75, "cheekSquint": 0.55, "eyeSquint": 0.2},  # 12, 6
     "sadness": {"browInnerUp": 0.6, "browDown": 0.3, "mouthFrown": 0.6},  # 1, 4, 15
-    "anger": {"browDown": 0.8, "eyeWide": 0.3, "eyeSquint": 0.35, "mouthPress": 0.2, "noseSneer": 0.2},  # 4, 5, 7, 23
-    "fear": {"browInnerUp": 0.7, "browOuterUp": 0.4, "browDown": 0.2, "eyeWide": 0.65, "mouthStretch": 0.35},  # 1-5, 20
+    "anger": {"browDown": 0.7, "eyeWide": 0.3, "eyeSquint": 0.35, "mouthPress": 0.2, "noseSneer": 0.2},  # 4, 5, 7, 23
+    "fear": {"browInnerUp": 0.6, "browOuterUp": 0.4, "browDown": 0.2, "eyeWide": 0.65, "mouthStretch": 0.35},  # 1-5, 20
     "surprise": {"browInnerUp": 0.7, "browOuterUp": 0.7, "eyeWide": 0.6},  # 1, 2, 5
     "disgust": {"noseSneer": 0.65, "mouthFrown": 0.3, "mouthUpperUp": 0.2, "browDown": 0.3, "eyeSquint": 0.2},  # 9, 15
 }
 STRENGTH: Final = (0.65, 0.35, 0.4, 1.0)  # of an emotion: at rest, per unit of arousal, least, most
 SUBDUED: Final = ("sadness",)  # shown the more, the less aroused the voice
 
-ATTACK_S: Final = 0.07  # time constants of an expression, twice in a row: 90 % after 270 ms of voice,
-RELEASE_S: Final = 0.4  # and half of it left after 0.7 s of silence
+ATTACK_S: Final = 0.07  # time constants of an expression, twice in a row: 90 % after 0.28 s of voice,
+RELEASE_S: Final = 0.4  # half of it left after 0.87 s of silence, a tenth after 1.75 s
 SILENCE: Final = 0.05  # loudness that no voice has: about 46 dB under speech of -20 dBFS
 FALL: Final = 0.1  # nepers of loudness a second, by which the loudest of late is forgotten
-HEARD_S: Final = 0.3  # so long a voiced frame proves that somebody speaks;
-PROOF: Final = 6  # so many of them, and it is certain
+HEARD_S: Final = 0.3  # so long a voiced frame proves that somebody speaks,
+PROOF: Final = 6  # frames of voice prove it for certain
 SHARE_FIRM: Final = 0.7  # of an expression does not depend on how loud a syllable is
 
 HIGHEST: Final = 50.0  # semitones over 27.5 Hz: 494 Hz
@@ -61,7 +61,7 @@ RAISE_S: Final = (0.14, 0.30)  # up, down
 REFERENCE_S: Final = 1.5  # what an accent stands out from: the mean pitch of so long a past,
 SPREAD_S: Final = 4.0  # and the deviation of so long a one,
 SPREAD: Final = (1.5, 3.0)  # but at least and at most so many semitones
-ACCENT: Final = (1.0, 2.4)  # deviations above it, where a raise begins and where it is full
+ACCENT: Final = (1.2, 2.8)  # deviations above it, where a raise begins and where it is full
 STRESS: Final = (0.4, 0.8)  # of the loudest of late, the same
 RISE_S: Final = 0.3  # the end of a voiced stretch in which pitch rises
 RISE: Final = (3.0, 7.0)  # semitones, where a raise begins and where it is full
