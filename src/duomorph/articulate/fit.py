@@ -14,6 +14,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable
 from fractions import Fraction
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Final
 
@@ -40,19 +41,23 @@ AIMS: Final = {
 QUANTILE: Final = 0.95
 
 
-def learn(takes: Iterable[Take]) -> Fit:
+def learn(takes: Iterable[Take], ranged: bool = True, without: Iterable[NDArray[np.bool_]] = ()) -> Fit:
     """A fit on these takes; the same takes give the same fit.
 
+    Args:
+        without: for every take, (T,) which of its frames to leave out; empty: none of any.
+        ranged: in the range of style `articulate`; else in the face's own.
     Raises:
         CorpusError: no takes.
     """
     rows, targets, speaking = [], [], []
-    for said, loud, weights, fps in takes:
+    for (said, loud, weights, fps), hidden in zip_longest(takes, without):
         times = np.arange(len(weights)) / float(fps)
         at = np.clip(np.rint(times * RATE).astype(np.intp), 0, len(loud) - 1)
-        rows.append(smooth(inputs(said, loud, known(said, loud)), SMOOTH)[at])
-        targets.append(sides_as_one(weights))
-        speaking.append(said.table(times)[:, INDEX["silence"]] < 0.5)
+        kept = np.ones(len(times), bool) if hidden is None else ~hidden
+        rows.append(smooth(inputs(said, loud, known(said, loud)), SMOOTH)[at[kept]])
+        targets.append(sides_as_one(weights)[kept])
+        speaking.append(said.table(times[kept])[:, INDEX["silence"]] < 0.5)
     if not rows:
         raise CorpusError("cannot fit an articulator on 0 takes: expected some minutes of speech; give takes")
     x, y, voiced = np.concatenate(rows), np.concatenate(targets), np.concatenate(speaking)
@@ -63,11 +68,12 @@ def learn(takes: Iterable[Take]) -> Fit:
     enter_bias = np.concatenate([net[1] for net in nets]) - middle @ enter
     leave = np.concatenate([net[2] for net in nets]) / NETS * deviation
     leave_bias = np.mean([net[3] for net in nets], axis=0) * deviation + mean
-    predicted = np.tanh(x @ enter + enter_bias) @ leave + leave_bias
-    rest = np.median(predicted[~voiced], axis=0)
-    gain = np.array([AIMS[shape] for shape in LEARNED]) / (np.quantile(predicted[voiced], QUANTILE, axis=0) - rest)
-    parts = (enter, enter_bias, leave * gain, (leave_bias - rest) * gain)
-    return Fit(LEARNED, *(part.astype(np.float32) for part in parts))
+    if ranged:
+        predicted = np.tanh(x @ enter + enter_bias) @ leave + leave_bias
+        rest = np.median(predicted[~voiced], axis=0)
+        gain = np.array([AIMS[shape] for shape in LEARNED]) / (np.quantile(predicted[voiced], QUANTILE, axis=0) - rest)
+        leave, leave_bias = leave * gain, (leave_bias - rest) * gain
+    return Fit(LEARNED, *(part.astype(np.float32) for part in (enter, enter_bias, leave, leave_bias)))
 
 
 def _train(x: Floats, y: Floats, seed: int) -> tuple[Floats, Floats, Floats, Floats]:

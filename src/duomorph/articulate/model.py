@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from duomorph import arkit
-from duomorph.articulate.phones import COUNT, INDEX, PAUSE_S, Floats, Spoken
+from duomorph.articulate.phones import COUNT, INDEX, Floats, Spoken
 from duomorph.clock import ROW_RATE, SAMPLE_RATE
 
 RATE: Final = ROW_RATE  # Hz, everything is reckoned at these instants
@@ -83,16 +83,16 @@ class Known:
 
 _VOWEL_JAW: Final = (0.10, 0.40)  # of a closed vowel, and what an open one adds
 KNOWN: Final[dict[str, Known]] = {
-    "jawOpen": Known(10, 0.9, (
+    "jawOpen": Known(10, 0.65, (
         ("silence", 0.0, 1.0), ("sibilant", 0.05, 1.5), ("fricative", 0.10, 0.3), ("bilabial", 0.08, 0.8),
         ("labiodental", 0.09, 0.8), ("alveolar", 0.12, 0.5), ("dental", 0.14, 0.5), ("velar", 0.18, 0.3),
         ("palatal", 0.12, 0.4), ("glottal", 0.20, 0.05),
     )),
-    "mouthPucker": Known(13, 0.65, (
+    "mouthPucker": Known(12, 0.65, (
         ("pucker", 0.75, 1.6), ("spread", 0.0, 0.8), ("vowel", 0.0, 0.4), ("silence", 0.0, 0.6),
         ("sibilant", 0.0, 0.2), ("labiodental", 0.0, 0.5), ("stop", 0.0, 0.05), ("nasal", 0.0, 0.05),
     )),
-    "mouthFunnel": Known(13, 0.65, (
+    "mouthFunnel": Known(12, 0.65, (
         ("funnel", 0.70, 1.6), ("spread", 0.0, 0.8), ("vowel", 0.0, 0.4), ("silence", 0.0, 0.6),
         ("labiodental", 0.0, 0.5), ("bilabial", 0.0, 0.6), ("stop", 0.0, 0.05), ("nasal", 0.0, 0.05),
     )),
@@ -108,15 +108,15 @@ KNOWN: Final[dict[str, Known]] = {
         ("velar", 0.1, 0.1), ("pucker", 0.02, 1.0), ("bilabial", 0.0, 1.5), ("silence", 0.0, 1.0),
         ("glottal", 0.1, 0.05),
     )),
-    "mouthSmile": Known(13, 0.0, (
+    "mouthSmile": Known(12, 0.0, (
         ("spread", 0.16, 1.0), ("vowel", 0.02, 0.5), ("pucker", 0.0, 1.0), ("silence", 0.0, 1.0),
         ("stop", 0.03, 0.1), ("nasal", 0.03, 0.1), ("fricative", 0.03, 0.1),
     )),
-    "mouthStretch": Known(13, 0.0, (
+    "mouthStretch": Known(12, 0.0, (
         ("spread", 0.24, 1.0), ("open", 0.10, 0.5), ("vowel", 0.03, 0.3), ("pucker", 0.0, 1.0), ("silence", 0.0, 1.0),
         ("labiodental", 0.08, 0.3), ("stop", 0.05, 0.1), ("nasal", 0.05, 0.1), ("fricative", 0.05, 0.1),
     )),
-    "mouthDimple": Known(13, 0.0, (
+    "mouthDimple": Known(12, 0.0, (
         ("spread", 0.10, 1.0), ("vowel", 0.02, 0.5), ("pucker", 0.0, 1.0), ("silence", 0.0, 1.0),
         ("stop", 0.03, 0.1), ("nasal", 0.03, 0.1), ("fricative", 0.03, 0.1),
     )),
@@ -138,7 +138,6 @@ SEAL_S: Final = (0.075, 0.065)
 TEETH_S: Final = (0.070, 0.065)
 TONGUE_S: Final = (0.050, 0.050)
 CLOSE_S, OPEN_S = 0.15, 0.11  # of the mouth after speech, and before the next
-GAP_S: Final = 0.05  # a silence so short moves nothing; from `PAUSE_S` on the mouth closes whole
 SEALED: Final[Mapping[str, float]] = {
     "mouthPress": 0.32, "mouthRollUpper": 0.18, "mouthRollLower": 0.22, "mouthShrugLower": 0.10,
 }  # fmt: skip
@@ -304,11 +303,10 @@ def _stillness(said: Spoken, silent: NDArray[np.bool_], steps: int) -> Floats:
             begin = -np.inf
         if last == len(silent):
             end = np.inf
-        depth = float(_ease(np.array((end - begin - GAP_S) / (PAUSE_S - GAP_S))))
         lower, upper = max(begin, 0.0), min(end, steps / RATE)
         k = np.arange(max(0, math.floor(lower * RATE)), min(steps, math.ceil((upper + 0.02) * RATE)))
         rise, fall = _ease((k / RATE - begin) / CLOSE_S), _ease((end - k / RATE) / OPEN_S)
-        still[k] = np.maximum(still[k], depth * np.minimum(rise, fall))
+        still[k] = np.maximum(still[k], np.minimum(rise, fall))
     return still
 
 
