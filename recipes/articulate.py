@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 import synthetic
 from duomorph import audio, corpus, files
 from duomorph.articulate import arpabet, curves, loudness, peak_db, shipped, spoken
+from duomorph.articulate.phones import ARPABET
 from duomorph.clip import Clip
 from duomorph.clock import SAMPLE_RATE, frame_count, frame_rate
 from duomorph.dataset import split
@@ -46,7 +47,10 @@ LICENCES = {
     "emodb": ("stated CC0 1.0 by audEERING, disputed", "Berlin emotional speech: Burkhardt and others 2005"),
 }
 HELD_SPEAKERS = {"librispeech": ("ls-118", "ls-3526", "ls-4640"), "emodb": ("emodb-10", "emodb-14")}
+GERMAN = {"R": "ʁ", "ER": "ɐ", "AH": "ə"}
 HELD_EVERY = 20  # of the corpora of one or two speakers, this sentence is held out
+
+Phones = list[tuple[float, float | None, str]]
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,7 @@ class Utterance:
     id: str
     sound: Path | NDArray[np.float32]
     speaker: str
-    phones: list[tuple[float, float | None, str]]
+    phones: Phones
     phone_set: str
     text: str
     emotion: str | None
@@ -80,6 +84,16 @@ def synthesised() -> list[Utterance]:
     return found
 
 
+def respelt(phones: Phones, phone_set: str, language: str) -> tuple[Phones, str]:
+    """Phones that a corpus spells by the nearest letter of another language, as they are said: an English r rounds the
+    lips, a German or Dutch one does not."""
+    if language == "de" and phone_set == "arpabet":
+        return [(begin, end, GERMAN.get(phone, ARPABET.get(phone, phone))) for begin, end, phone in phones], "ipa"
+    if language == "nl" and phone_set == "ipa":
+        return [(begin, end, phone.replace("ɹ", "r")) for begin, end, phone in phones], "ipa"
+    return phones, phone_set
+
+
 def _every(number: int) -> bool:
     return number % HELD_EVERY == HELD_EVERY - 1
 
@@ -100,9 +114,10 @@ def utterances(name: str) -> list[Utterance]:
             continue
         listed = HELD_SPEAKERS.get(name)
         held = line["speaker"] in listed if listed else _every(number)
+        phones, phone_set = respelt(line["phones"], line["phone_set"], line.get("lang", ""))
         found.append(Utterance(
-            line["id"].replace("'", "_"), corpus.root() / "speech" / line["audio"], line["speaker"], line["phones"],
-            line["phone_set"], line.get("text") or "", line.get("emotion"), held,
+            line["id"].replace("'", "_"), corpus.root() / "speech" / line["audio"], line["speaker"], phones,
+            phone_set, line.get("text") or "", line.get("emotion"), held,
         ))  # fmt: skip
     return found
 
