@@ -19,6 +19,7 @@ from duomorph.cli import main
 from duomorph.clip import Clip
 from duomorph.clock import frame_count
 from duomorph.errors import FormatError, SettingError
+from duomorph.shaping import Shaping
 
 
 class StillFace:
@@ -29,12 +30,12 @@ class StillFace:
     def __init__(self) -> None:
         self.calls: list[dict[str, object]] = []
 
-    def stream(self, fps: Fraction, delay_ms: float, style: str | None) -> None:
+    def stream(self, fps: Fraction, delay_ms: float, style: str | None, shaping: Shaping) -> None:
         """Checks its settings, as the real one."""
         if style not in (None, *self.styles):
             raise SettingError(f"style {style!r} is unknown: expected one of {', '.join(self.styles)}")
 
-    def animate(self, sound: Path, *, fps: Fraction, delay_ms: float, style: str | None) -> Clip:
+    def animate(self, sound: Path, *, fps: Fraction, delay_ms: float, style: str | None, shaping: Shaping) -> Clip:
         self.calls.append({"sound": sound.name, "fps": fps, "delay_ms": delay_ms, "style": style})
         samples = audio.read(sound)
         return Clip(np.full((frame_count(len(samples), fps), 52), 0.25, np.float32), fps)

@@ -16,9 +16,6 @@ from __future__ import annotations
 import contextlib
 import math
 import mmap
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Final
@@ -28,10 +25,11 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from duomorph import mp3
+from duomorph import ffmpeg, mp3
 from duomorph.clock import SAMPLE_RATE
 from duomorph.containers import SLACK, cut
 from duomorph.errors import AudioError
+from duomorph.ffmpeg import Ffmpeg
 
 BLOCK_SECONDS: Final = 10.0
 OGG_START_S: Final = 0.05
@@ -153,7 +151,7 @@ def _decode(path: Path, seconds: float) -> Generator[Samples]:
         if source is not None:
             yield from _libsndfile(stack.enter_context(source), path, seconds)
             return
-    if shutil.which("ffmpeg") is None:
+    if not ffmpeg.there():
         raise _unknown(path, "format not recognised")
     yield from _ffmpeg(path, seconds)
 
@@ -221,32 +219,23 @@ def _libsndfile(source: soundfile.SoundFile, path: Path, seconds: float) -> Gene
 
 
 def _ffmpeg(path: Path, seconds: float) -> Generator[Samples]:
-    command = ["ffmpeg", "-nostdin", "-v", "error", "-xerror", "-protocol_whitelist", "file", "-i", f"file:{path}"]
-    command += ["-map", "0:a:0", "-f", "f32le", "-ac", "1", "-ar", str(SAMPLE_RATE), "pipe:1"]
+    arguments = ["-xerror", "-protocol_whitelist", "file", "-i", f"file:{path}"]
+    arguments += ["-map", "0:a:0", "-f", "f32le", "-ac", "1", "-ar", str(SAMPLE_RATE), "pipe:1"]
     size = 4 * max(1, round(seconds * SAMPLE_RATE))  # bytes
     heard = 0
-    with tempfile.TemporaryFile() as complaints:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=complaints)
-        assert process.stdout is not None
-        try:
-            while data := process.stdout.read(size):
-                block = np.frombuffer(data[: len(data) // 4 * 4], "<f4").astype(np.float32)
-                _check_values(block, heard / SAMPLE_RATE, SAMPLE_RATE, repr(str(path)))
-                heard += len(block)
-                yield block
-            code = process.wait()
-        finally:  # also when the caller stops early
-            process.kill()
-            process.stdout.close()
-            process.wait()
-        complaints.seek(0)
-        lines = complaints.read().decode(errors="replace").strip().splitlines()
-    said = lines[-1].split("] ")[-1].removeprefix(f"file:{path}: ").rstrip(".") if lines else "no reason given"
-    if any("matches no streams" in line for line in lines):
+    with Ffmpeg(arguments) as program:
+        while data := program.out.read(size):
+            block = np.frombuffer(data[: len(data) // 4 * 4], "<f4").astype(np.float32)
+            _check_values(block, heard / SAMPLE_RATE, SAMPLE_RATE, repr(str(path)))
+            heard += len(block)
+            yield block
+        code = program.wait()
+    said = program.said(path)
+    if any("matches no streams" in line for line in program.lines):
         raise AudioError(f"{str(path)!r} has no sound track: expected {ONE_OF}, or a film that is not silent")
     if code:
         raise AudioError(f"cannot read {str(path)!r} as sound (ffmpeg: {said}): expected {ONE_OF}; convert it")
-    if any(word in line for line in lines for word in ("prematurely", "partial file", "truncat", "orrupt")):
+    if program.found_cut:
         raise AudioError(f"{str(path)!r} is cut short (ffmpeg: {said}): expected a whole file; copy it again")
 
 

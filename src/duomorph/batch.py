@@ -21,6 +21,7 @@ from typing import Final, Protocol
 from duomorph import audio, files, formats
 from duomorph.clip import Clip
 from duomorph.errors import DuomorphError, FormatError, MissingExtra, SettingError
+from duomorph.shaping import SHIPPED, Shaping
 
 DEFAULT_FORMAT: Final = "livelink"
 
@@ -28,19 +29,23 @@ DEFAULT_FORMAT: Final = "livelink"
 class Animator(Protocol):
     """What a batch needs of a face."""
 
-    def stream(self, fps: Fraction, delay_ms: float, style: str | None) -> object: ...
+    def stream(self, fps: Fraction, delay_ms: float, style: str | None, shaping: Shaping) -> object: ...
 
-    def animate(self, sound: str | Path, /, *, fps: Fraction, delay_ms: float, style: str | None) -> Clip: ...
+    def animate(
+        self, sound: str | Path, /, *, fps: Fraction, delay_ms: float, style: str | None, shaping: Shaping
+    ) -> Clip: ...
 
 
 @dataclass(frozen=True)
 class Options:
-    """How to animate: frames per second, delay of the curves' knowledge in ms, style, and whether to draw."""
+    """How to animate: frames per second, delay of the curves' knowledge in ms, style, what is done to the curves, and
+    whether to draw."""
 
     fps: Fraction
     delay_ms: float = 100.0
     style: str | None = None
     plot: bool = False
+    shaping: Shaping = SHIPPED
 
 
 @dataclass(frozen=True)
@@ -123,18 +128,19 @@ def animate(
     Raises:
         SettingError: an option is out of range; nothing has been done.
     """
-    face.stream(options.fps, options.delay_ms, options.style)  # only to have the options checked
+    fps, delay_ms, style, shaping = options.fps, options.delay_ms, options.style, options.shaping
+    face.stream(fps, delay_ms, style, shaping)  # only to have the options checked
     failed: list[DuomorphError] = []
     undrawn: list[DuomorphError] = []
     for number, job in enumerate(jobs, 1):
         progress(f"{number}/{len(jobs)} {job.source.name}")
         try:
-            clip = face.animate(job.source, fps=options.fps, delay_ms=options.delay_ms, style=options.style)
+            clip = face.animate(job.source, fps=fps, delay_ms=delay_ms, style=style, shaping=shaping)
             clip.save(job.target, job.format)
         except DuomorphError as problem:
             failed.append(problem)
             continue
-        tell(f"{job.target}  {len(clip)} frames at {float(options.fps):.6g} fps")
+        tell(f"{job.target}  {len(clip)} frames at {float(fps):.6g} fps")
         if not options.plot:
             continue
         from duomorph.plot import save_plot

@@ -26,6 +26,7 @@ from duomorph.errors import SettingError
 from duomorph.model.card import Provenance
 from duomorph.model.config import ModelConfig
 from duomorph.model.engine import Engine
+from duomorph.shaping import RAW, Shaping
 from duomorph.stream import Stream
 
 
@@ -74,7 +75,11 @@ class Face:
         return Info(str(path), size / 1e6, engine.weights_sha256, engine.config, engine.provenance)
 
     def stream(
-        self, fps: int | float | str | Fraction = 30, delay_ms: float = 33, style: str | None = None
+        self,
+        fps: int | float | str | Fraction = 30,
+        delay_ms: float = 33,
+        style: str | None = None,
+        shaping: Shaping = RAW,
     ) -> Stream:
         """A running voice: `feed(samples) -> frames`, `finish()`, `reset()`, `latency_s`.
 
@@ -82,13 +87,14 @@ class Face:
             fps: 24 to 120 frames a second. delay_ms: 0 to 200; what the network may listen ahead, rounded up to
                 1/60 s: less is quicker, more is more exact.
             style: one of `styles`; None is the model's default.
+            shaping: what is done to the curves; nothing unless asked for. See `duomorph.shaping`.
         Raises:
             SettingError: one of these is out of range.
         """
         name = self._engine.provenance.default_style if style is None else style
         if name not in self.styles:
             raise SettingError(f"style {name!r} is unknown: expected one of {', '.join(self.styles)}")
-        return Stream(self._engine, frame_rate(fps), delay_ticks(delay_ms), self.styles.index(name))
+        return Stream(self._engine, frame_rate(fps), delay_ticks(delay_ms), self.styles.index(name), shaping)
 
     def animate(
         self,
@@ -97,19 +103,20 @@ class Face:
         delay_ms: float = 100,
         style: str | None = None,
         rate: int = SAMPLE_RATE,
+        shaping: Shaping = RAW,
     ) -> Clip:
         """The curves of a whole sound.
 
         Args:
             sound: a file of any rate and channel count, or samples (S,) or (S, channels) at `rate` Hz.
-            fps, delay_ms, style: as in `stream`; delay costs nothing here but the wait, the frames stand at their
-                own times.
+            fps, delay_ms, style, shaping: as in `stream`; delay costs nothing here but the wait, the frames stand at
+                their own times.
         Returns:
             A clip of exactly ceil(duration * fps) frames; frame k stands at k/fps s.
         Raises:
             AudioError: the sound cannot be read. SettingError: a setting is out of range.
         """
-        stream = self.stream(fps, delay_ms, style)
+        stream = self.stream(fps, delay_ms, style, shaping)
         blocks: Iterable[NDArray[np.float32]]
         blocks = audio.blocks(sound) if isinstance(sound, str | Path) else [audio.prepare(sound, rate)]
         frames = [stream.feed(block) for block in blocks]

@@ -21,16 +21,18 @@ from numpy.typing import NDArray
 
 from duomorph import arkit
 from duomorph.audio import MAX_LEVEL
-from duomorph.clock import SAMPLE_RATE, TICK_RATE, end_sample, frame_count
-from duomorph.emotion import EmotionTrack
+from duomorph.clock import ROWS_PER_TICK, SAMPLE_RATE, TICK_RATE, end_sample, frame_count
+from duomorph.emotion import WINDOWS, EmotionTrack
 from duomorph.errors import AudioError
-from duomorph.mel import MelStream
+from duomorph.mel import MelConfig, MelStream
 from duomorph.model.config import UPDATE_TICKS
 from duomorph.model.engine import Engine
+from duomorph.shaping import RAW, Shaper, Shaping
 
 Float32 = NDArray[np.float32]
 
 BLOCK: Final = 2 * SAMPLE_RATE  # most samples at once: bounds memory, no result depends on it
+REST_TICKS: Final = TICK_RATE  # of silence, after which the face is at rest
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Latency:
     Attributes:
         lookahead_s: the last sample needed less the frame's own time. block_s: length of an input block.
         filters_s: of the features; none, their windows end at the tick. smoothing_s: group delay of the learned
-            smoothing, mean of the shapes. compute_s: time of computing a block.
+            smoothing, mean of the shapes, and of the shaping's own. compute_s: time of computing a block.
     """
 
     lookahead_s: float
@@ -58,16 +60,18 @@ class Latency:
 class Stream:
     """One running voice. Streams share an engine; each keeps its own state."""
 
-    def __init__(self, engine: Engine, fps: Fraction, delay: int, style: int) -> None:
+    def __init__(self, engine: Engine, fps: Fraction, delay: int, style: int, shaping: Shaping = RAW) -> None:
         """`delay` in ticks of 1/60 s; `style` an index into the model's styles: `Face.stream` checks and fills them."""
         self.fps, self.delay = fps, delay
         self._engine, self._style = engine, style
         self._mel = MelStream()
         self._emotion = EmotionTrack(np.array(engine.provenance.neutral, dtype=np.float32))
+        self._shaper = Shaper(shaping, delay, self._rest() if shaping.needs_rest else np.zeros(arkit.COUNT, np.float32))
         self.reset()
 
     def reset(self) -> None:
         """Forget everything: the next sample is the first of a new clip."""
+        self._shaper.reset()
         self._mel.reset()
         self._emotion.reset()
         self._state = self._engine.start()
@@ -90,7 +94,7 @@ class Stream:
 
     def latency(self, block_s: float = 0.0, compute_s: float = 0.0) -> Latency:
         """How late a frame is, part by part; the caller knows the length of his input blocks and his machine."""
-        smoothing_s = float(np.mean(self._engine.provenance.smoothing_s))
+        smoothing_s = float(np.mean(self._engine.provenance.smoothing_s)) + self._shaper.latency_s
         return Latency(float(self.lookahead_s), block_s, 0.0, smoothing_s, compute_s)
 
     @property
@@ -139,7 +143,7 @@ class Stream:
         mel = self._mel.feed(samples)  # (n, 2, 80)
         self._updates = np.concatenate([self._updates, self._emotion.feed(samples)])
         if len(mel) == 0:
-            return np.zeros((0, arkit.COUNT), dtype=np.float32)
+            return self._shaper.feed(samples, np.zeros((0, arkit.COUNT), dtype=np.float32))
         update = (self._ticks + np.arange(len(mel))) // UPDATE_TICKS  # the one that each tick holds
         rows = self._updates[: update[-1] - self._held + 1]
         weights, self._state = self._engine.step(
@@ -148,7 +152,16 @@ class Stream:
         self._ticks += len(mel)
         self._updates = self._updates[update[-1] - self._held :]
         self._held = int(update[-1])
-        return weights
+        return self._shaper.feed(samples, weights)
+
+    def _rest(self) -> Float32:
+        """(52,) the face after a while of silence."""
+        mel = np.full((REST_TICKS, ROWS_PER_TICK, self._engine.config.bands), -MelConfig.depth, dtype=np.float32)
+        neutral = np.tile(np.array(self._engine.provenance.neutral, dtype=np.float32), (1, WINDOWS))
+        slot = np.zeros(REST_TICKS, dtype=np.int64)
+        weights, _ = self._engine.step(mel, neutral, slot, self._style, self.delay, self._engine.start())
+        rest: Float32 = weights[-1]
+        return rest
 
     def _collect(self, limit: int) -> Float32:
         """Frames between the ticks at hand."""

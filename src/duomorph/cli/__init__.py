@@ -26,6 +26,7 @@ from duomorph.errors import DuomorphError, MissingExtra, SettingError
 
 if TYPE_CHECKING:
     from duomorph import batch
+    from duomorph.shaping import Shaping
 
 FORMATS: Final = ("livelink", "nim", "plain", "a2f", "beat", "jsonl", "npz")  # of curve files
 
@@ -72,8 +73,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.set_defaults(run=_version)
     verbs = parser.add_subparsers(title="commands", metavar="COMMAND")
     for add in (
-        add_animate, add_convert, add_info, add_egemaps, add_data, add_train, add_finetune, add_evaluate, add_ablate,
-        add_bench, add_export,
+        add_animate, add_preview, add_convert, add_info, add_egemaps, add_data, add_train, add_finetune, add_evaluate,
+        add_ablate, add_bench, add_export,
     ):  # fmt: skip
         add(verbs)
     return parser
@@ -99,6 +100,7 @@ def add_animate(verbs: Verbs) -> None:
     _add_delay(verb)
     _add_model(verb)
     verb.add_argument("--plot", action="store_true", help="draw a PNG beside each result")
+    _add_shaping(verb)
     verb.set_defaults(run=_animate)
 
 
@@ -107,15 +109,66 @@ def _animate(arguments: argparse.Namespace) -> int:
 
     fps = clock.frame_rate(arguments.fps)
     clock.delay_ticks(arguments.delay_ms)  # before the slow part
+    shaping = _shaping(arguments)
     jobs = batch.plan(arguments.inputs, arguments.output, arguments.format, arguments.plot)
 
     import duomorph
 
     face = duomorph.load(arguments.model)
-    options = batch.Options(fps, arguments.delay_ms, arguments.style, arguments.plot)
+    options = batch.Options(fps, arguments.delay_ms, arguments.style, arguments.plot, shaping)
     with _Progress() as progress:
         report = batch.animate(face, jobs, options, progress.tell, progress.show)
     return _told(report, len(jobs))
+
+
+def add_preview(verbs: Verbs) -> None:
+    """Curves as a film, to be looked at."""
+    about = "a drawn face that speaks, as mp4 (needs duomorph[preview] and ffmpeg)"
+    verb = verbs.add_parser("preview", help=about, allow_abbrev=False)
+    verb.add_argument("sound", metavar="SOUND", nargs="?", type=Path, help="sound file: what is spoken and heard")
+    verb.add_argument("-o", "--output", metavar="OUT", required=True, help="film (.mp4); with --sheet a picture (.png)")
+    verb.add_argument("--curves", metavar="FILE", type=Path, help="show these curves, not those made of SOUND")
+    verb.add_argument("--sheet", action="store_true", help="draw each of the 52 shapes alone instead")
+    verb.add_argument("--fps", help="frames a second, 24 to 120 (default 30; of --curves: as they are)")
+    verb.add_argument("--size", type=int, default=720, metavar="N", help="width and height in pixels (720)")
+    verb.add_argument("--style", metavar="NAME", help="whose way of speaking; see duomorph info")
+    _add_delay(verb)
+    _add_model(verb)
+    _add_shaping(verb)
+    verb.set_defaults(run=_preview)
+
+
+def _preview(arguments: argparse.Namespace) -> int:
+    from duomorph import clock, formats, load, preview
+
+    fps = arguments.fps and clock.frame_rate(arguments.fps)
+    clock.delay_ticks(arguments.delay_ms)  # before the slow part
+    shaping = _shaping(arguments)
+    inputs = [path for path in (arguments.sound, arguments.curves) if path]
+    if bool(inputs) == arguments.sheet:
+        got = "files and --sheet" if inputs else "nothing to show"
+        raise SettingError(f"got {got}: expected SOUND, --curves FILE or both, or --sheet alone")
+    if os.path.realpath(arguments.output) in map(os.path.realpath, inputs):
+        raise SettingError(f"OUT {arguments.output!r} is an input: expected another file; it would be lost")
+    if arguments.sheet:
+        preview.sheet(arguments.output)
+        print(arguments.output)
+        return 0
+    preview.ready(arguments.output, arguments.size)
+    with _Progress() as progress:
+        if arguments.curves:
+            clip = formats.read(arguments.curves)
+            clip = clip.resampled(fps) if fps else clip
+        else:
+            progress.show(f"listening to {arguments.sound.name}")
+            clip = load(arguments.model).animate(
+                arguments.sound, fps or 30, arguments.delay_ms, arguments.style, shaping=shaping
+            )
+        preview.film(
+            clip, arguments.output, arguments.sound, arguments.size, lambda done, all: progress.show(f"{done}/{all}")
+        )
+        progress.tell(f"{arguments.output}  {len(clip)} frames at {float(clip.fps):.6g} fps")
+    return 0
 
 
 def add_convert(verbs: Verbs) -> None:
@@ -351,6 +404,31 @@ def _add_delay(verb: argparse.ArgumentParser) -> None:
 
 def _add_model(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--model", metavar="FILE", help="another model than the one that came along")
+
+
+def _add_shaping(verb: argparse.ArgumentParser) -> None:
+    group = verb.add_argument_group("shaping", "after the network; see docs/shaping.md")
+    group.add_argument("--no-gate", action="store_true", help="let the mouth move while nobody speaks")
+    group.add_argument("--no-close-limit", action="store_true", help="let mouthClose exceed jawOpen + 0.02")
+    group.add_argument("--intensity", type=float, default=1.0, metavar="X", help="of the mouth's motion, 0 to 3 (1)")
+    group.add_argument("--expressiveness", type=float, default=1.0, metavar="X", help="of brows, lids, smile (1)")
+    group.add_argument("--shape-config", metavar="FILE", help="TOML: gain, offset, min, max by shape or group")
+    group.add_argument("--hold-ms", type=float, default=0.0, metavar="MS", help="closures last so long, 0 to 200 (0)")
+    group.add_argument("--smooth", type=float, default=0.0, metavar="HZ", help="one-euro smoothing, 0.5 to 30 (none)")
+
+
+def _shaping(arguments: argparse.Namespace) -> Shaping:
+    from duomorph.shaping import Shaping, read
+
+    return Shaping(
+        smooth_hz=arguments.smooth,
+        intensity=arguments.intensity,
+        expressiveness=arguments.expressiveness,
+        hold_ms=arguments.hold_ms,
+        gate=not arguments.no_gate,
+        table=read(arguments.shape_config) if arguments.shape_config else None,
+        close_limit=not arguments.no_close_limit,
+    )
 
 
 def _add_json(verb: argparse.ArgumentParser) -> None:

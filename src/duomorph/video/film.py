@@ -12,9 +12,7 @@ A frame that the video lacks is shown by the one before it, bit for bit the same
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
-import tempfile
 from collections.abc import Generator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -26,8 +24,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from duomorph import ffmpeg
 from duomorph.clock import MAX_FPS, MIN_FPS
 from duomorph.errors import CorpusError, MissingExtra
+from duomorph.ffmpeg import Ffmpeg
 
 Picture = NDArray[np.uint8]
 
@@ -35,7 +35,6 @@ LONGEST: Final = 1920  # pixels; larger pictures are scaled down
 COMMON: Final = (MIN_FPS, *(Fraction(rate) for rate in (24, 25, 30, 48, 50, 60, 90, 100, 120)))
 SLACK: Final = Fraction(1, 20)  # relative; time stamps may be rounded to ms
 UNEVEN: Final = Fraction(1, 10)  # relative
-UNSURE: Final = ("prematurely", "partial file", "truncat", "orrupt")  # words of ffmpeg about a file that was cut
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ def probe(path: Path) -> Film:
         MissingExtra: ffmpeg is not installed.
     """
     for program in ("ffprobe", "ffmpeg"):
-        if shutil.which(program) is None:
+        if not ffmpeg.there(program):
             raise MissingExtra(f"video needs the program {program}, which is not installed: install ffmpeg")
     name = str(path)
     try:
@@ -109,29 +108,20 @@ def pictures(film: Film) -> Generator[Picture]:
         f"fps=fps={film.fps}",
         f"scale=w='round(iw*sar*{shrink})':h='round(ih*{shrink})'",
     ]
-    command = ["ffmpeg", "-nostdin", "-v", "error", "-protocol_whitelist", "file", "-i", f"file:{film.path}"]
-    command += ["-map", "0:V:0", "-vf", ",".join(filters), "-f", "image2pipe", "-c:v", "ppm", "-pix_fmt", "rgb24"]
-    with tempfile.TemporaryFile() as complaints:
-        process = subprocess.Popen([*command, "pipe:1"], stdout=subprocess.PIPE, stderr=complaints)
-        assert process.stdout is not None
-        try:
-            while header := process.stdout.readline():  # b"P6\n", then b"width height\n" and b"255\n"
-                width, height = map(int, process.stdout.readline().split())
-                depth = process.stdout.readline()
-                data = process.stdout.read(3 * width * height)
-                if (header, depth) != (b"P6\n", b"255\n") or len(data) < 3 * width * height:
-                    break
-                yield np.frombuffer(data, np.uint8).reshape(height, width, 3)
-            code = process.wait()
-        finally:  # also when the caller stops early
-            process.kill()
-            process.stdout.close()
-            process.wait()
-        complaints.seek(0)
-        lines = complaints.read().decode(errors="replace").strip().splitlines()
-    if code or any(word in line for line in lines for word in UNSURE):
+    arguments = ["-protocol_whitelist", "file", "-i", f"file:{film.path}", "-map", "0:V:0", "-vf", ",".join(filters)]
+    arguments += ["-f", "image2pipe", "-c:v", "ppm", "-pix_fmt", "rgb24", "pipe:1"]
+    with Ffmpeg(arguments) as program:
+        while header := program.out.readline():  # b"P6\n", then b"width height\n" and b"255\n"
+            width, height = map(int, program.out.readline().split())
+            depth = program.out.readline()
+            data = program.out.read(3 * width * height)
+            if (header, depth) != (b"P6\n", b"255\n") or len(data) < 3 * width * height:
+                break
+            yield np.frombuffer(data, np.uint8).reshape(height, width, 3)
+        code = program.wait()
+    if code or program.found_cut:
         raise CorpusError(
-            f"{str(film.path)!r} is damaged or cut short (ffmpeg: {_last(lines, film.path)}): "
+            f"{str(film.path)!r} is damaged or cut short (ffmpeg: {program.said(film.path)}): "
             "expected a whole video; copy it again"
         )
 
@@ -144,14 +134,10 @@ def _ask(path: Path, entries: str, *select: str) -> dict[str, Any]:
     command = ["ffprobe", "-v", "error", "-protocol_whitelist", "file", *select, "-show_entries", entries]
     done = subprocess.run([*command, "-of", "json", f"file:{path}"], capture_output=True, stdin=subprocess.DEVNULL)
     if done.returncode:
-        said = _last(done.stderr.decode(errors="replace").splitlines(), path)
+        said = ffmpeg.last(done.stderr.decode(errors="replace").splitlines(), path)
         raise CorpusError(f"cannot read {str(path)!r} as video (ffprobe: {said}): expected mp4, mov, webm, ...")
     answer: dict[str, Any] = json.loads(done.stdout)
     return answer
-
-
-def _last(lines: list[str], path: Path) -> str:
-    return lines[-1].split("] ")[-1].removeprefix(f"file:{path}: ").rstrip(".")[:120] if lines else "no reason given"
 
 
 def _rate(path: Path, nominal: Fraction, usual: Fraction) -> Fraction:
