@@ -8,7 +8,7 @@ One promise: the windows of step k depend on the settings and on k alone, so a r
 
 Mixed sampling: nine steps in ten are sparse, windows from anywhere, at 30 fps or at 60; one is dense, neighbouring
 windows of one session, at 60 fps. Where windows may begin lies on a grid whose stride falls from 32 frames to 1 as
-training goes on. Half of the sparse steps see short takes alone, from silence and an empty emotion window, as a user's
+training goes on. Many of the sparse steps see short takes alone, from silence and an empty emotion window, as a user's
 short file is.
 """
 
