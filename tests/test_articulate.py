@@ -138,6 +138,11 @@ def test_names_to_evaluate_by() -> None:
     assert found[-1] == (1.4, 2.0, "SIL")
 
 
+def test_a_burst_belongs_to_its_stop() -> None:
+    said: Phones = [(0.0, 0.05, "p"), (0.05, 0.1, ""), (0.1, 0.11, "!p"), (0.11, 0.15, "pasp"), (0.15, 0.3, "a")]
+    assert articulate.arpabet(said, "emodb-sampa", 0.3) == [(0.0, 0.15, "P"), (0.15, 0.3, "AE")]
+
+
 # --- curves
 
 
