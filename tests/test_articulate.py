@@ -162,6 +162,13 @@ def test_lips_seal(sound: str, length_s: float, learned: bool) -> None:
     assert weights[during(said, times, 1), INDEX["mouthClose"]].max() > 0.01
 
 
+def test_lips_almost_meet_where_a_b_is_soft() -> None:
+    said = after_one_another("a β a b a")
+    times, weights = drawn(said, "ipa")
+    soft, hard = (opening(weights)[during(said, times, k)].min() for k in (1, 3))
+    assert hard < 0.01 < soft < 0.25 * opening(weights)[during(said, times, 0)].max()
+
+
 @pytest.mark.parametrize("learned", [True, False])
 def test_lip_meets_teeth_without_a_seal(learned: bool) -> None:
     said = after_one_another("AA F AA V AA")
