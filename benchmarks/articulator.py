@@ -99,7 +99,7 @@ def errors(train: list[fitting.Take], test: list[fitting.Take]) -> dict[str, dic
         "median": np.median(seen, axis=0),
     }
     return {
-        name: dict(zip(model.LEARNED, np.abs(guess - real).mean(axis=0).round(4).tolist(), strict=True))
+        name: dict(zip(model.LEARNED, np.abs(guess - real).mean(axis=0, dtype=np.float64).round(4).tolist(), strict=True))
         for name, guess in guesses.items()
     }
 
@@ -144,7 +144,7 @@ def jitter(takes: list[Floats]) -> dict[str, float]:
     """Of every learned shape, over takes of (T, S)."""
     steps = np.concatenate([np.diff(take, 3, axis=0) for take in takes])
     spread = np.concatenate(takes).std(axis=0)
-    rough = np.sqrt((steps**2).mean(axis=0)) / spread
+    rough = np.sqrt((steps**2).mean(axis=0, dtype=np.float64)) / spread
     return dict(zip(model.LEARNED, rough.round(3).tolist(), strict=True))
 
 
@@ -163,7 +163,7 @@ def of_corpus(name: str, fit: articulate.Fit | None) -> dict[str, Any]:
         drawn.append(fitting.sides_as_one(weights))
     shown = evaluated.figures(takes)
     assert shown
-    high = np.quantile(np.concatenate(drawn), 0.95, axis=0).round(3).tolist()
+    high = np.quantile(np.concatenate(drawn).astype(np.float64), 0.95, axis=0).round(3).tolist()
     return {
         "utterances": len(takes),
         "p95": dict(zip(model.LEARNED, high, strict=True)),

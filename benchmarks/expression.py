@@ -40,6 +40,7 @@ PAIRS = (
 OWN = {"anger": "browDownLeft", "happiness": "mouthSmileLeft", "sadness": "mouthFrownLeft", "fear": "eyeWideLeft"}
 RIDGE = 300.0  # 30 to 1000 differ by at most 0.06 in any figure
 WINDOW = 2000  # contour rows, 20 s
+PEAKS = egemaps.FUNCTIONAL_NAMES.index("loudnessPeaksPerSec")
 CALM = ("librispeech", "arctic", "kerstin", "nathalie")
 CALM_CLIPS = 120  # of each
 
@@ -121,7 +122,7 @@ def chained(kind: str, seconds: float | None, rng: np.random.Generator) -> Float
     out = np.zeros((len(rows), egemaps.functionals(contours[0]).size))
     for name in calm:
         own = np.flatnonzero(speaker == name)
-        chains = [own] if kind == "mixed" else [own[emotion[own] == feeling] for feeling in set(emotion[own])]
+        chains = [own] if kind == "mixed" else [own[emotion[own] == feeling] for feeling in sorted(set(emotion[own]))]
         for chain in chains:
             order = rng.permutation(chain)
             for place, index in enumerate(order):
@@ -161,40 +162,47 @@ def prosody(name: str) -> tuple[dict[str, float], Floats]:
 
 def main() -> None:
     results: dict[str, Any] = {"targets": {}}
+    starts = {seconds: table(partial(begun, seconds=seconds)) for seconds in (1, 2, 3, None)}
+    whole_table = starts[None]
     for feeling in sorted(set(emotion)):
         own = np.flatnonzero(emotion == feeling)
         aroused = [expression.arousal(voices[index], calm[speaker[index]]) for index in own]
         results["targets"][feeling] = {
             "utterances": len(own),
             "arousal": {f"p{q}": round(float(np.percentile(aroused, q)), 2) for q in (5, 50, 95)},
+            "dbfs": round(float(np.mean([10 * np.log10(np.mean(sounds[index] ** 2)) for index in own])), 1),
+            "peaks_a_second": round(float(whole_table[own, PEAKS].mean()), 2),
             "mean": shown(target[own]),
             "highest": round(float(max(curves[index].max() for index in own)), 3),
         }
 
-    starts = {seconds: table(partial(begun, seconds=seconds)) for seconds in (1, 2, 3, None)}
     alone = list(starts.values())
-    whole = left_out([starts[None]], starts[None])
+    whole = left_out([whole_table], whole_table)
     level = [n.startswith("spectralFlux") or (n.startswith("loudness_") and "Norm" not in n) or n.endswith("dBp")
              for n in egemaps.FUNCTIONAL_NAMES]  # fmt: skip
-    free = starts[None][:, ~np.array(level)]
+    free = whole_table[:, ~np.array(level)]
     results["whole"] = separation(whole)
     results["whole_one_curve"] = {}
     for feeling, name in OWN.items():
         high, low = (whole[emotion == one][:, arkit.INDEX[name]] for one in (feeling, "neutral"))
         results["whole_one_curve"][f"{feeling}/neutral by {name}"] = round(auc(high, low), 3)
     results["whole_level_free"] = separation(left_out([free], free))
+    known = whole_table.copy()
+    for name in calm:
+        known[speaker == name] -= known[(speaker == name) & (emotion == "neutral")].mean(axis=0)
+    results["whole_speaker_known"] = separation(left_out([known], known))
     results["after"] = {str(s or "all"): separation(left_out(alone, x)) for s, x in starts.items()}
 
     rng = np.random.default_rng(0)
     noises, config = _noises(), AugmentConfig()
     rough = np.array([egemaps.extract(disturbed(sound, config, noises, rng)) for sound in sounds], dtype=np.float64)
     results["disturbed"] = {
-        "learned clean": separation(left_out([starts[None]], rough)),
-        "learned clean and disturbed": separation(left_out([starts[None], rough], rough)),
-        "clean, learned clean and disturbed": separation(left_out([starts[None], rough], starts[None])),
+        "learned clean": separation(left_out([whole_table], rough)),
+        "learned clean and disturbed": separation(left_out([whole_table, rough], rough)),
+        "clean, learned clean and disturbed": separation(left_out([whole_table, rough], whole_table)),
     }
 
-    judged = {"alone": {1: starts[1], None: starts[None]}}
+    judged = {"alone": {1: starts[1], None: whole_table}}
     learned = {"alone": alone}
     for kind in ("same", "mixed"):
         judged[kind] = {seconds: chained(kind, seconds, rng) for seconds in (1, None)}
@@ -222,7 +230,7 @@ def main() -> None:
     grid = [take.audio for take in corpus.load("grid_s1", "train")[::8]]
     quiet["grid_s1"] = np.array([egemaps.extract(sound) for sound in grid], dtype=np.float64)
     everyone = np.concatenate(list(quiet.values()))
-    both = left_out([starts[None]] * 3, starts[None], everyone)
+    both = left_out([whole_table] * 3, whole_table, everyone)
     results["with_calm_corpora"] = {
         "separation": separation(both),
         "shown": {feeling: shown(both[emotion == feeling]) for feeling in sorted(set(emotion))},
@@ -232,7 +240,7 @@ def main() -> None:
     for name, x in quiet.items():
         others = np.concatenate([part for other, part in quiet.items() if other != name])
         labels = np.concatenate([target] * 3 + [np.zeros((len(others), arkit.COUNT))])
-        results["unheard_corpora"][name] = shown(fit(np.concatenate([starts[None]] * 3 + [others]), labels)(x))
+        results["unheard_corpora"][name] = shown(fit(np.concatenate([whole_table] * 3 + [others]), labels)(x))
 
     OUT.write_text(json.dumps(results, indent=1) + "\n")
     json.dump(results["whole"], sys.stdout)

@@ -138,6 +138,11 @@ def test_names_to_evaluate_by() -> None:
     assert found[-1] == (1.4, 2.0, "SIL")
 
 
+def test_a_burst_belongs_to_its_stop() -> None:
+    said: Phones = [(0.0, 0.05, "p"), (0.05, 0.1, ""), (0.1, 0.11, "!p"), (0.11, 0.15, "pasp"), (0.15, 0.3, "a")]
+    assert articulate.arpabet(said, "emodb-sampa", 0.3) == [(0.0, 0.15, "P"), (0.15, 0.3, "AE")]
+
+
 # --- curves
 
 
@@ -155,6 +160,13 @@ def test_lips_seal(sound: str, length_s: float, learned: bool) -> None:
         assert weights[now, INDEX["mouthRollLower"]].max() > 0.15
     assert (weights[:, INDEX["mouthClose"]] <= weights[:, INDEX["jawOpen"]] + 1e-6).all()
     assert weights[during(said, times, 1), INDEX["mouthClose"]].max() > 0.01
+
+
+def test_lips_almost_meet_where_a_b_is_soft() -> None:
+    said = after_one_another("a β a b a")
+    times, weights = drawn(said, "ipa")
+    soft, hard = (opening(weights)[during(said, times, k)].min() for k in (1, 3))
+    assert hard < 0.01 < soft < 0.25 * opening(weights)[during(said, times, 0)].max()
 
 
 @pytest.mark.parametrize("learned", [True, False])

@@ -13,6 +13,7 @@ from duomorph import arkit, audio, expression
 from duomorph.errors import AudioError, SettingError
 from duomorph.expression import PROTOTYPES, arousal, measure, usual
 
+ROOT = Path(__file__).parent.parent
 RATE = 16_000
 FPS = 60
 INNER = arkit.INDEX["browInnerUp"]
@@ -186,3 +187,39 @@ def test_arousal_orders_acted_emotions_of_real_speakers(corpus: Path) -> None:
         assert level["anger"] > 0.6, speaker
         assert level["happiness"] > 0.4, speaker
         assert level["anger"] > level["fear"] > level["neutral"] > level["sadness"], speaker
+
+
+def test_the_document_tells_what_was_measured() -> None:
+    measured = json.loads((ROOT / "benchmarks" / "results" / "expression.json").read_text())
+    page = (ROOT / "docs" / "expression.md").read_text()
+
+    def row(name: str, scores: dict[str, float]) -> str:
+        return f"| {name} | {' | '.join(f'{score:.2f}' for score in scores.values())} |"
+
+    learned = measured["chains"]["learned alone and same"]
+    for line in (
+        row("whole utterance", measured["whole"]),
+        row("no functional of level", measured["whole_level_free"]),
+        *(row(f"first {seconds} s", measured["after"][seconds]) for seconds in "123"),
+        row("disturbed, learned clean and disturbed", measured["disturbed"]["learned clean and disturbed"]),
+        row("alone and same, judged in a chain of the same", learned["same, after all"]),
+        row("alone and same, judged in a mixed chain", learned["mixed, after all"]),
+        *(row(f"20 s window, {s} of it", measured["change"]["window 20 s"][s]) for s in ("2 s", "8 s", "16 s")),
+        *(row(f"5 s window, {s} of it", measured["change"]["window 5 s"][s]) for s in ("2 s", "8 s", "16 s")),
+    ):
+        assert line in page, line
+    for emotion, prototype in PROTOTYPES.items():
+        for name, full in prototype.items():
+            assert f"{name} {full}" in next(line for line in page.splitlines() if line.startswith(f"| {emotion} |"))
+
+
+def test_bars_of_the_voice() -> None:
+    measured = json.loads((ROOT / "benchmarks" / "results" / "expression.json").read_text())
+    least = {"anger/neutral": 0.95, "happiness/neutral": 0.88, "sadness/neutral": 0.85, "fear/neutral": 0.85}
+    for scores in (measured["whole"], measured["after"]["2"], measured["after"]["3"]):
+        for pair, bar in (least | {"anger/happiness": 0.70}).items():
+            assert scores[pair] >= bar, pair
+    for figures in measured["prosody"].values():
+        assert figures["mean"] <= 0.1
+    for emotion, figures in measured["targets"].items():
+        assert figures["highest"] <= (0.2 if emotion in ("neutral", "boredom") else 0.8), emotion

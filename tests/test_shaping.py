@@ -342,9 +342,9 @@ def test_a_table_by_name_and_group(tmp_path: Path) -> None:
     ("text", "word"),
     [
         ("[jawOpen", "expected TOML"),
-        ("[jaw_opn]\ngain = 1", "[jaw_opn] is no shape"),
+        ("[jaw_opn]\ngain = 1", "'jaw_opn' is no shape"),
         ("[jawOpen]\ngian = 1", "'gian'"),
-        ("[jawOpen]\ngain = 'much'", "gain = much"),
+        ("[jawOpen]\ngain = 'much'", "gain = 'much'"),
         ("[jawOpen]\ngain = true", "gain = True"),
         ("[jawOpen]\ngain = nan", "from -10 to 10"),
         ("[jawOpen]\nmax = 1.1", "from 0 to 1"),
@@ -352,6 +352,9 @@ def test_a_table_by_name_and_group(tmp_path: Path) -> None:
         ("[jawOpen]\nmin = 0.6\nmax = 0.5", "min 0.6 over max 0.5"),
         ("jawOpen = 1.2", "expected a section"),
         ("\0", "expected TOML"),
+        ("a = " + "[" * 9999, "expected TOML"),
+        ('["a\\nb"]\ngain = 1', "is no shape"),
+        ("[jawOpen.deep]\ngain = 1", "'deep'"),
     ],
 )
 def test_bad_tables_are_one_sentence(

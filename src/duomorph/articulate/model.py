@@ -135,6 +135,7 @@ REST_PULL: Final = 0.05  # towards 0, where nothing else pulls
 
 # What must be: seconds before and after the sound in which it comes and goes.
 SEAL_S: Final = (0.075, 0.065)
+ALMOST: Final = 0.8
 TEETH_S: Final = (0.070, 0.065)
 TONGUE_S: Final = (0.050, 0.050)
 CLOSE_S, OPEN_S = 0.15, 0.11  # of the mouth after speech, and before the next
@@ -258,7 +259,8 @@ def _meet(found: dict[str, Floats], said: Spoken) -> Floats:
     steps = len(found["jawOpen"])
     feature = {name: said.vectors[:, k] for name, k in INDEX.items()}
     shut = feature["bilabial"] * np.maximum(feature["stop"], feature["nasal"]) > 0.9
-    seal = _bump(said, shut, SEAL_S, steps)
+    near = (feature["bilabial"] > 0) & ~shut  # β and ɸ, whose lips almost meet
+    seal = np.maximum(_bump(said, shut, SEAL_S, steps), ALMOST * _bump(said, near, SEAL_S, steps))
     teeth = _bump(said, feature["labiodental"] > 0.9, TEETH_S, steps) * (1 - seal)
     still = _stillness(said, feature["silence"] > 0.5, steps)
     for shape in found:

@@ -279,6 +279,10 @@ def arpabet(phones: Phones, phone_set: str, duration_s: float) -> list[tuple[flo
     for begin, end, symbol in [*held(phones, phone_set, duration_s), (duration_s, duration_s, "")]:
         before = named[-1][1] if named else 0.0
         name = _nearest(symbol, phone_set)
+        if phone_set == "emodb-sampa" and _emodb(symbol)[1] == "release":  # of the stop before, whose lips were shut
+            if named:
+                named[-1] = (named[-1][0], end, named[-1][2])
+            continue
         if begin - before > JOIN_S and name != "SIL":
             named.append((before, begin, "SIL"))
         if name == "SIL" and named and named[-1][2] == "SIL":

@@ -158,7 +158,7 @@ def _preview(arguments: argparse.Namespace) -> int:
     with _Progress() as progress:
         if arguments.curves:
             clip = formats.read(arguments.curves)
-            clip = clip.resampled(fps) if fps else clip
+            clip = clip.resampled(fps or clip.fps)
         else:
             progress.show(f"listening to {arguments.sound.name}")
             clip = load(arguments.model).animate(

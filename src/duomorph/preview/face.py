@@ -73,12 +73,12 @@ class Painter:
         points = pose(weights)
         self._brush.put_back(self._still)
         self._head(points)
+        self._forehead(shape)
         self._nose(points, shape)
         for name, sign in SIDES.items():
             self._cheek(points, shape, name, sign)
             self._eye(points, name.lower())
             self._brow(points, shape, name, sign)
-        self._forehead(shape)
         self._mouth(points, shape)
         for lock in FRINGE:
             self._brush.area(self._brush.loop(lock), HAIR)
@@ -147,7 +147,7 @@ class Painter:
 
     def _brow(self, points: Pose, shape: dict[str, float], name: str, sign: float) -> None:
         brush, spine = self._brush, points[f"brow_{name.lower()}"]
-        half = np.array([[0, 9], [0, 11], [0, 9], [0, 2]])
+        half = np.array([[0, 5], [0, 11], [0, 9], [0, 2]])
         brow = brush.between(spine - half, spine + half)
         brush.area(brow, HAIR)
         brush.line(spine, HAIR, 10)  # rounds its ends

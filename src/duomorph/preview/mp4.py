@@ -78,6 +78,7 @@ def film(
     if sound is not None:
         for _ in audio.blocks(sound):  # says in our words what is wrong with it
             pass
+    clip = clip.resampled(clip.fps)  # pictures come evenly; the frames of a phone need not
     painter = Painter(size)
     with files.atomic(path) as temporary:
         arguments = [*_inputs(clip, sound, size), *_outputs(sound, temporary)]

@@ -31,13 +31,13 @@ FULL_HZ: Final = 1000.0  # below it power counts less: rumble and wind are uneve
 FLOOR_TICKS: Final = 120  # how far back the floor is looked for, 2 s
 TRUST_TICKS: Final = 30  # so long from the start on nothing is known of the floor: all is speech that is not too quiet
 MEAN_TICKS: Final = 3  # averaged before the floor is taken
-OVER_DB: Final = 6.0  # speech stands so far over the floor,
+OVER_DB: Final = 4.0  # speech stands so far over the floor,
 UNDER_DB: Final = 34.0  # and at most so far under the loudest,
 FALL_DB: Final = 1.5  # which sinks so much a second,
 SILENT_DB: Final = -85.0  # and not below this, of full scale
 RISE_TICKS: Final = 2  # the mouth is set free so fast,
-HOLD_TICKS: Final = 3  # stays free so long after the last tick of speech,
-FADE_TICKS: Final = 4  # and closes so fast
+HOLD_TICKS: Final = 2  # stays free so long after the last tick of speech,
+FADE_TICKS: Final = 3  # and closes so fast
 UNKNOWN: Final = 1e9  # dB; no floor
 
 
@@ -96,7 +96,7 @@ class Gate:
         peak = np.maximum.accumulate(np.concatenate([[self._peak], mean + fallen]))[1:] - fallen
         self._peak = float(peak[-1])
         least = np.maximum(np.where(ticks < TRUST_TICKS, SILENT_DB, floor + OVER_DB), SILENT_DB)
-        speech: NDArray[np.bool_] = _decibel(power) > np.maximum(least, peak - UNDER_DB)
+        speech: NDArray[np.bool_] = mean > np.maximum(least, peak - UNDER_DB)
         return speech
 
     def _openness(self, speech: NDArray[np.bool_]) -> Float64:

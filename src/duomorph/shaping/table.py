@@ -56,7 +56,7 @@ def read(path: str | Path) -> Table:
     """
     try:
         sections = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as problem:  # TOMLDecodeError and UnicodeDecodeError are ValueErrors
+    except (OSError, ValueError, RecursionError) as problem:  # what is no TOML or no UTF-8 is a ValueError
         reason = getattr(problem, "strerror", None) or problem
         raise SettingError(f"cannot read {str(path)!r} ({reason}): expected TOML; see docs/shaping.md") from None
     try:
@@ -71,7 +71,8 @@ def table(sections: dict[str, Any]) -> Table:
     named = [(_members(name), name, values) for name, values in sections.items()]
     for members, name, values in sorted(named, key=lambda section: -len(section[0])):
         if not isinstance(values, dict):
-            raise SettingError(f"got {name} = {values!s:.40}: expected a section; write [{name}] and below it gain = 1")
+            got = f"{name!r:.40} = {values!r:.40}"
+            raise SettingError(f"got {got}: expected a section; write the name in brackets and below it gain = 1")
         for key, value in values.items():
             columns[key][members] = _checked(name, key, value)
     wrong = np.flatnonzero(columns["min"] > columns["max"])
@@ -88,14 +89,16 @@ def _members(name: str) -> NDArray[np.intp]:
         return GROUPS[name]
     shapes = [shape for shape in map(arkit.canonical, (name, f"{name}Left", f"{name}Right")) if shape]
     if not shapes:
-        raise SettingError(f"[{name[:40]}] is no shape: expected one of the 52 such as jawOpen, or {', '.join(GROUPS)}")
+        known = ", ".join(GROUPS)
+        raise SettingError(f"section {name!r:.40} is no shape: expected one of the 52 such as jawOpen, or {known}")
     return np.array([arkit.INDEX[shape] for shape in dict.fromkeys(shapes)], dtype=np.intp)
 
 
 def _checked(name: str, key: str, value: object) -> float:
     if key not in KEYS:
-        raise SettingError(f"[{name}] has {key[:40]!r}: expected {', '.join(KEYS)}; see docs/shaping.md")
+        raise SettingError(f"section {name!r} has {key!r:.40}: expected {', '.join(KEYS)}; see docs/shaping.md")
     _, least, most = KEYS[key]
     if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:  # NaN too
-        raise SettingError(f"[{name}] has {key} = {value!s:.40}: expected a number from {least:g} to {most:g}")
+        got = f"section {name!r} has {key} = {value!r:.40}"
+        raise SettingError(f"{got}: expected a number from {least:g} to {most:g}")
     return float(value)
