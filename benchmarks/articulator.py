@@ -99,7 +99,7 @@ def errors(train: list[fitting.Take], test: list[fitting.Take]) -> dict[str, dic
         "median": np.median(seen, axis=0),
     }
     return {
-        name: dict(zip(model.LEARNED, np.abs(guess - real).mean(axis=0, dtype=np.float64).round(4).tolist(), strict=True))
+        name: dict(zip(model.LEARNED, np.abs(guess - real).mean(axis=0).astype(float).round(4).tolist(), strict=True))
         for name, guess in guesses.items()
     }
 
