@@ -36,8 +36,8 @@ SMALL = ModelConfig(d=16, front=24, band_channels=2, emotion=16, dropout=0.0)
 QUICK = Settings(
     data=("grid_s1",),
     train=TrainConfig(
-        epochs=16, window_frames=60, alone=0.3, rate=1e-2, warm_up_steps=5, average=0.9, precision="fp32",
-        compile=False, validate_every=8,
+        epochs=16, batch=4, micro=4, window_frames=60, alone=0.3, rate=1e-2, warm_up_steps=5, average=0.9,
+        precision="fp32", compile=False, validate_every=8,
     ),
     model=SMALL,
     augment=AugmentConfig(rounds=1),
@@ -304,12 +304,13 @@ def test_small_recordings_and_styles_are_drawn_more_often_than_their_share() -> 
         return Session(style, recording, mel, nothing, nothing.astype(np.float16), nothing.astype(bool), captured)
 
     heard = [session("many", "a", 400), session("many", "b", 100), session("few", "c", 100)]
-    np.testing.assert_allclose(windows.chances(heard, 0.0), [4 / 6, 1 / 6, 1 / 6])
-    np.testing.assert_allclose(windows.chances(heard, 1.0), [1 / 4, 1 / 4, 1 / 2])
+    np.testing.assert_allclose(windows.chances(heard, TrainConfig(balance=0.0)), [4 / 6, 1 / 6, 1 / 6])
+    np.testing.assert_allclose(windows.chances(heard, TrainConfig(balance=1.0)), [1 / 4, 1 / 4, 1 / 2])
     many, few = 30**0.5, 10**0.5
-    np.testing.assert_allclose(
-        windows.chances(heard, 0.5), np.array([many * 2 / 3, many / 3, few]) / (many + few)
-    )
+    half = np.array([many * 2 / 3, many / 3, few]) / (many + few)
+    np.testing.assert_allclose(windows.chances(heard, TrainConfig(balance=0.5)), half)
+    told = TrainConfig(balance=0.0, shares=("few=3", "other=9"))
+    np.testing.assert_allclose(windows.chances(heard, told), [0.2, 0.05, 0.75])
 
 
 def test_sessions_keep_to_one_recording() -> None:
@@ -332,6 +333,7 @@ def test_settings_are_checked(tmp_path: Path) -> None:
     for bad in (
         ["epochs", "7"], ["--train.speed", "7"], ["--train.epochs", "many"], ["--train.epochs", "1.5"],
         ["--model.front"], ["--loss", "3"], ["--train.precision", "int3"], ["--train.stride", "64"], ["--model.d", "7"],
+        ["--train.shares", "[\"grid\"]"],
     ):  # fmt: skip
         with pytest.raises(DuomorphError, match="expected"):
             config.read(None, bad)

@@ -10,6 +10,7 @@ checkpoint and in the weights.
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -35,6 +36,7 @@ class TrainConfig:
     sixty: float = 0.15  # share of the sparse steps at 60 fps; the others at 30 (every second tick, which is exact)
     alone: float = 0.4  # share of the sparse steps that see short clips by themselves, three for each window
     balance: float = 0.5  # 0: recordings and styles are drawn by their length, 1: all alike
+    shares: tuple[str, ...] = ()  # of the styles, "grid=3", "articulate=6", all others 1; none: by `balance`
     other_voice: float = 0.5  # share of windows heard through another vocal tract (the mel axis stretched)
     unmoved: float = 0.2  # share of windows whose emotion stands at the mean, so that the mouth manages without
     rate: float = 1.5e-3  # of AdamW at its highest
@@ -63,6 +65,8 @@ class TrainConfig:
                 f"got train.learn {self.learn!r}, style {self.style!r}, start {self.start!r}: expected 'all', or "
                 "'style' with a style and a model to start from; change them"
             )
+        if any(not re.fullmatch(r"[^=]+=\d+(\.\d+)?", share) for share in self.shares):
+            raise SettingError(f"got train.shares {self.shares!r}: expected words like grid=3; change them")
         if self.precision not in ("bf16", "fp32"):
             raise SettingError(f"got train.precision {self.precision!r}: expected bf16 or fp32; change it")
 

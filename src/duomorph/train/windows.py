@@ -67,14 +67,20 @@ def stride_at(progress: float, config: TrainConfig) -> int:
     return max(config.stride, round(config.stride_start / 2 ** np.ceil(halvings * done - 1e-9)))
 
 
-def chances(sessions: list[Session], balance: float) -> NDArray[np.float64]:
-    """How probably each session is drawn: by its length at `balance` 0; with more, a small recording among those of
-    its style, and a style of little sound among the styles, comes more often than its share. At 1 all are alike."""
+def chances(sessions: list[Session], config: TrainConfig) -> NDArray[np.float64]:
+    """How probably each session is drawn: by its length at balance 0; with more, a small recording among those of its
+    style, and a style of little sound among the styles, comes more often than its share. At 1 all are alike. Where
+    shares of the styles are named, they decide about the styles."""
     share = np.array([len(session) for session in sessions], dtype=float)
+    wanted = {style: float(much) for style, much in (word.split("=") for word in config.shares)}
     for kind in ("recording", "style"):
         of = np.array([getattr(session, kind) for session in sessions])
         for one in sorted(set(of)):
-            share[of == one] /= share[of == one].sum() ** balance
+            total = share[of == one].sum()
+            if kind == "style" and wanted:
+                share[of == one] *= wanted.get(one, 1.0) / total
+            else:
+                share[of == one] /= total**config.balance
     return share / share.sum()
 
 
@@ -84,7 +90,7 @@ class Sampler:
     def __init__(self, sessions: list[Session], alone: list[Session], settings: Settings) -> None:
         self.sessions, self.alone, self.config = sessions, alone, settings.train
         self.ticks = settings.train.window_frames * FRAME_TICKS + settings.model.warm_up_ticks
-        self._chances = [chances(of, settings.train.balance) for of in (sessions, alone)]
+        self._chances = [chances(of, settings.train) for of in (sessions, alone)]
 
     def __call__(self, step: int, progress: float) -> tuple[list[Window], int]:
         """The windows of a step, and at which ticks they are computed: 1 = all, 2 = every second one."""
