@@ -30,7 +30,7 @@ TAP_TICKS: Final = 2  # between the taps of the temporal layer
 class ModelConfig:
     """What ships is the default. `front = temporal = 0` and `history = "taps"` is the textbook form."""
 
-    styles: tuple[str, ...] = ("grid", "facegood", "articulate")
+    styles: tuple[str, ...] = ("grid", "facegood")
     bands: int = MelConfig.bands
     d: int = 64  # width of tokens, keys, values and queries
     heads: int = 2

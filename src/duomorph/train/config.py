@@ -76,7 +76,6 @@ class LossConfig:
     """Weights of the five losses."""
 
     mse: float = 4.0
-    mouth: float = 5.0  # of the mouth's share in mse: lips close seldom, and L1 alone would rather never
     l1: float = 1.0
     perceptual: float = 0.5
     temporal: float = 0.2

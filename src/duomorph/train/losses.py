@@ -41,12 +41,9 @@ def _mean(values: Tensor, mask: Tensor, count: float) -> Tensor:
     return (values * mask).sum() / max(count, 1.0)
 
 
-def mse(predicted: Tensor, truth: Tensor, mask: Tensor, counts: Counts, mouth: float) -> Tensor:
-    """Mean squared error, that of the mouth times `mouth`."""
-    error = (predicted - truth).square()
-    factor = torch.ones(arkit.COUNT, device=error.device)
-    factor[torch.as_tensor(arkit.MOUTH)] = mouth
-    return _mean(error * factor, mask, counts["values"])
+def mse(predicted: Tensor, truth: Tensor, mask: Tensor, counts: Counts) -> Tensor:
+    """Mean squared error."""
+    return _mean((predicted - truth).square(), mask, counts["values"])
 
 
 def l1(predicted: Tensor, truth: Tensor, mask: Tensor, counts: Counts) -> Tensor:
@@ -88,7 +85,7 @@ def losses(
     """The weighted sum, and the value of each of `PARTS` (detached, one tensor)."""
     share = float(mask.sum()) / max(counts["values"], 1.0)  # of this part in the batch
     values = torch.stack([
-        mse(predicted, truth, mask, counts, weights.mouth),
+        mse(predicted, truth, mask, counts),
         l1(predicted, truth, mask, counts),
         perceptual(predicted, truth, mask, counts),
         temporal(predicted, truth, mask, counts, every),
