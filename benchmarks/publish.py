@@ -131,13 +131,15 @@ def _against(row: str) -> tuple[str, str, str, str]:
     """Command, data, measured and verdict of a part of the design: the full network and the one without it."""
     result = _load("ablations")
     scores = {one["row"]: one["scores"] for one in result["rows"]}
+    if row not in scores:
+        return "`duomorph ablate`", "–", "not measured yet", "open"
     (full, off), (other, spread) = (
         (sum(values) / len(values), (max(values) - min(values)) / 2)
         for values in ([score["mae"] for score in scores[name]] for name in ("full", row))
     )
     gain, noise = other - full, off + spread
     jaw = [sum(score["r_jawOpen"] for score in scores[name]) / len(scores[name]) for name in ("full", row)]
-    verdict = "held" if gain > noise else "**refuted**" if -gain > noise else "no difference beyond the seeds'"
+    verdict = "open: one seed" if len(scores["full"]) < 2 else "held" if gain > noise else "**refuted**" if -gain > noise else "no difference beyond the seeds'"
     measured = (
         f"with MAE {full:.5f} ± {off:.5f}, r(jawOpen) {jaw[0]:.3f}; without {other:.5f} ± {spread:.5f}, {jaw[1]:.3f}"
     )
@@ -155,7 +157,6 @@ def claims() -> str:
     even = max(results["even_frames_gap"].values())
     total = b["latency_ms_live"]["total"]
     apart, lost = results["specialisation"]["mouth_less_brows_cheeks"], grid[0]["silenced"]["emotion"]
-    seeds = [score["specialisation"] for score in _load("ablations")["rows"][0]["scores"]]
 
     def verdict(held: bool) -> str:
         return "held" if held else "**refuted**"
@@ -187,10 +188,9 @@ def claims() -> str:
         ("8.2 MB", "`duomorph info`", "ONNX and safetensors together", f"{info.megabytes:.1f} MB",
          verdict(info.megabytes <= 8.2)),
         ("mouth and expression specialise by themselves", "`duomorph evaluate`", "mean w_mel by group; GRID s1",
-         f"{w_mel}; equal is 0.50; mouth less brows and cheeks {apart:+.2f}, and in the ablations' full row "
-         f"{', '.join(f'{value:+.2f}' for value in seeds)}; without the emotion stream the error of the expression "
-         f"grows by {lost['expression_loss']:.1%}, of the mouth by {lost['mouth_loss']:.1%}",
-         verdict(apart >= 0.3 and min(seeds) >= 0.3 and lost["expression_loss"] > lost["mouth_loss"])),
+         f"{w_mel}; equal is 0.50; mouth less brows and cheeks {apart:+.2f}; without the emotion stream the error of the "
+         f"expression grows by {lost['expression_loss']:.1%}, of the mouth by {lost['mouth_loss']:.1%}",
+         "open: one training, read flat; three seeds are asked for"),
         ("one emotion extraction a sequence saves 60 % of the memory", "`duomorph train`", "bytes kept for a minute",
          f"{saved(1):.1%} against one extraction for each window one frame apart, {saved(32):.1%} for 32 frames apart",
          verdict(saved(32) >= 0.6)),
