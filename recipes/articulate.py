@@ -66,6 +66,10 @@ class Utterance:
     emotion: str | None
     held: bool
 
+    @property
+    def session(self) -> str:
+        """What may be chained: a voice changes its mood slowly, so one mood of one speaker (docs/expression.md)."""
+        return f"{self.speaker}-{self.emotion}" if self.emotion else self.speaker
 
     def samples(self) -> NDArray[np.float32]:
         """(S,) at 16 kHz."""
@@ -173,7 +177,7 @@ def write(name: str, folder: Path, fps: Fraction, learned: bool, workers: int) -
                     sound=utterance.sound,
                     clip=clip,
                     speaker=utterance.speaker,
-                    session=utterance.speaker,
+                    session=utterance.session,
                     style=STYLE,
                     licence=licence,
                     source=f"{credit}; {clip.source}",

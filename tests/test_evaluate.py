@@ -21,7 +21,7 @@ from duomorph.dataset import manifest, split
 from duomorph.dataset.takes import takes
 from duomorph.errors import CorpusError, MissingExtra
 from duomorph.evaluate import metrics, phones
-from duomorph.evaluate.again import strided
+from duomorph.evaluate.again import sessions, strided
 from duomorph.evaluate.report import predictions, report, trivial
 from duomorph.evaluate.silence import WithoutEmotion, WithoutMel
 from duomorph.mel import MelConfig
@@ -167,24 +167,30 @@ def test_sounds_of_a_mouth_that_does_what_it_should() -> None:
     curves = np.zeros((60, 52), np.float32)
     curves[(times >= 0.8) & (times <= 1.6), JAW] = 0.5
     curves[(times >= 0.8) & (times < 1.2), PUCKER] = 0.6
-    lazy = np.full((60, 52), 0.3, np.float32)  # never shuts, never rounds
-    lazy[:, arkit.INDEX["mouthClose"]] = 0
-    lazy[times > 1.6, JAW] = 0.0
-    lazy[times > 1.6, arkit.INDEX["mouthLowerDownLeft"] :] = 0.0
-    found = phones.figures([(times, lazy, curves, SAID), (times, lazy, curves, None)])
+    lazy = np.zeros((60, 52), np.float32)  # shuts for one sound of two, never rounds
+    lazy[times <= 1.6, JAW] = 0.3
+    lazy[:, PUCKER] = 0.1
+    wide = curves * 2  # another speaker, whose scale is his own
+    found = phones.figures([(times, lazy, curves, SAID, "one"), (times, lazy, curves, None, "one")])
     assert found is not None
     assert found["closure"] == {"ours": 0.5, "truth": 1.0, "phones": 2}
     assert found["silence"]["truth"] == 0
-    assert found["silence"]["ours"] == pytest.approx(0.6 / 0.5)  # of the widest that the truth opens
+    assert found["silence"]["ours"] == pytest.approx(0.3 / 0.5)  # of the widest that the truth opens
     assert found["rounding"]["truth"] == 1
     assert found["rounding"]["ours"] == 0.5
-    assert phones.figures([(times, lazy, curves, None)]) is None
+    assert phones.figures([(times, lazy, curves, None, "one")]) is None
+    both = phones.figures([(times, lazy, curves, SAID, "one"), (times, lazy, wide, SAID, "two")])
+    assert both is not None
+    assert both["silence"]["ours"] == pytest.approx((0.3 / 0.5 + 0.3 / 1.0) / 2)
 
 
 def test_mouth_close_shuts_an_open_jaw() -> None:
     curves = face(np.array([0.4, 0.4]))
     curves[:, arkit.INDEX["mouthClose"]] = 0.1, 0.5
     assert metrics.opening(curves).tolist() == pytest.approx([0.3, 0.0])
+    curves[:, [arkit.INDEX[f"mouthPress{side}"] for side in ("Left", "Right")]] = 0.2
+    curves[:, [arkit.INDEX[f"mouthLowerDown{side}"] for side in ("Left", "Right")]] = 0.4
+    assert metrics.opening(curves).tolist() == pytest.approx([0.3 + 0.1 - 0.1, 0.0])
 
 
 def test_the_middle_half_of_a_phone() -> None:
@@ -253,6 +259,7 @@ def test_the_model_against_itself_is_perfect(mirror: Path, model: dm.Face) -> No
     assert (slow["strided"]["windows"], slow["strided"]["window"]) == (5, 256)  # 0, 32, 64, 74 and the short take
     assert slow["strided"]["mae"] > slow["mae"]  # a cold start is not what the long take's middle is like
     assert slow["strided"]["plain"] != slow["strided"]["mae"]
+    assert slow["sessions"] is None  # two recordings, one take each
     assert slow["smoothing"] is None
     assert fast["smoothing"]["mae"] < 1e-4 < fast["smoothing"]["mae_without"]
     assert fast["smoothing"]["jitter_without"] > fast["smoothing"]["jitter"]
@@ -282,6 +289,15 @@ def test_windows_see_what_lies_behind_their_end(mirror: Path, model: dm.Face) ->
     cold = strided(model, played, 100, None, stride=10_000)  # the first window and the last
     assert cold["windows"] == 2
     assert cold["mae"] < 0.5 * report(played, "x", trivial(takes(str(mirror), "train")), 100).baselines["median"]
+
+
+def test_chained_takes_hear_what_came_before(mirror: Path, model: dm.Face) -> None:
+    held = [replace(take, recording="one") for take in takes(str(mirror), "test")]
+    played = predictions(model, held, Fraction(30), 100)
+    chain = sessions(model, played, 100, None)
+    assert chain["sessions"] == 1
+    assert chain["mae"] > 1e-4  # the captures began in silence: the model would move otherwise after another take
+    assert chain["r_jawOpen"] > 0.9
 
 
 def test_all_held_out_is_compared_with_itself(mirror: Path, model: dm.Face) -> None:

@@ -82,6 +82,8 @@ def test_speech_becomes_data_sets_with_faces(toy: Path, tmp_path: Path) -> None:
     assert apart[(times > 0.56) & (times < 0.6)].max() < 0.02 < apart[(times > 0.45) & (times < 0.5)].max()
     assert apart[times > 1.15].max() == 0
     assert clip["eyeBlinkLeft"].max() == 0
+    sessions = [entry.session for entry in manifest.read(moods)]
+    assert sessions == ["emodb-10-neutral", "emodb-11-neutral", "emodb-11-anger"]
     angry, calm = (formats.read(moods / entry.curves) for entry in list(manifest.read(moods))[:0:-1])
     assert angry["browDownLeft"].max() > 0.2 > calm["browDownLeft"].max()
 
@@ -89,7 +91,7 @@ def test_speech_becomes_data_sets_with_faces(toy: Path, tmp_path: Path) -> None:
     assert [name for *_, name in known["ls-1-0"]] == ["SIL", "M", "AA", "P", "UW", "IY", "SIL"]
     spelt = phones.known(str(moods), [])["emodb-10-0"]
     assert [name for *_, name in spelt] == ["SIL", "P", "AE", "M", "SIL"]
-    figures = phones.figures([(times, clip.weights, clip.weights, known["ls-1-0"])])
+    figures = phones.figures([(times, clip.weights, clip.weights, known["ls-1-0"], "ls-1")])
     assert figures
     assert figures["closure"]["truth"] == 1
     assert figures["silence"]["truth"] < 0.05

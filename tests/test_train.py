@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -19,13 +20,15 @@ torch = pytest.importorskip("torch")
 import duomorph as dm  # noqa: E402
 from duomorph import arkit, corpus  # noqa: E402
 from duomorph.clip import Clip  # noqa: E402
+from duomorph.corpus import Take  # noqa: E402
 from duomorph.dataset import manifest  # noqa: E402
-from duomorph.dataset.takes import parts, takes  # noqa: E402
+from duomorph.dataset.takes import parts, sessions, takes  # noqa: E402
 from duomorph.errors import CorpusError, DuomorphError, ModelError, SettingError  # noqa: E402
 from duomorph.evaluate import evaluate  # noqa: E402
 from duomorph.model.config import ModelConfig  # noqa: E402
 from duomorph.train import config, finetune, losses, windows  # noqa: E402
 from duomorph.train.config import AugmentConfig, LossConfig, Settings, TrainConfig  # noqa: E402
+from duomorph.train.data import Session  # noqa: E402
 from duomorph.train.loop import Trainer, train  # noqa: E402
 from duomorph.train.publish import publish  # noqa: E402
 
@@ -33,8 +36,8 @@ SMALL = ModelConfig(d=16, front=24, band_channels=2, emotion=16, dropout=0.0)
 QUICK = Settings(
     data=("grid_s1",),
     train=TrainConfig(
-        epochs=16, window_frames=60, alone=0.3, rate=1e-2, warm_up_steps=5, average=0.9, precision="fp32",
-        compile=False, validate_every=8,
+        epochs=16, batch=4, micro=4, window_frames=60, alone=0.3, rate=1e-2, warm_up_steps=5, average=0.9,
+        precision="fp32", compile=False, validate_every=8,
     ),
     model=SMALL,
     augment=AugmentConfig(rounds=1),
@@ -213,14 +216,14 @@ def test_losses_weigh_only_what_was_captured() -> None:
     wrong[:, :3] += 9
     counts = losses.count(mask)
     alpha = torch.full((52,), 0.5)
-    total, parts = losses.losses(wrong, truth, mask, counts, alpha, 0.5, LossConfig())
+    total, parts = losses.losses(wrong, truth, mask, counts, 1, alpha, 0.5, LossConfig())
     assert total == 0
     assert parts.shape == (len(losses.PARTS),)
     shifted = truth + 0.1
     assert losses.l1(shifted, truth, mask, counts) == pytest.approx(0.1, abs=1e-6)
     assert losses.mse(shifted, truth, mask, counts) == pytest.approx(0.01, abs=1e-6)
     assert losses.perceptual(shifted, truth, mask, counts) == pytest.approx(0.1, abs=1e-6)
-    assert losses.temporal(shifted, truth, mask, counts) == pytest.approx(0, abs=1e-6)
+    assert losses.temporal(shifted, truth, mask, counts, 1) == pytest.approx(0, abs=1e-6)
     assert losses.smoothing(alpha, 0.25) == pytest.approx(0.0625)
 
 
@@ -229,12 +232,26 @@ def test_the_parts_of_a_batch_add_up() -> None:
     predicted, truth = torch.rand(4, 9, 52), torch.rand(4, 9, 52)
     mask = (torch.rand(4, 9, 1) < 0.7).float() * (torch.rand(4, 1, 52) < 0.8).float()
     counts, alpha = losses.count(mask), torch.full((52,), 0.4)
-    whole, _ = losses.losses(predicted, truth, mask, counts, alpha, 0.5, LossConfig())
+    whole, _ = losses.losses(predicted, truth, mask, counts, 1, alpha, 0.5, LossConfig())
     parts = [
-        losses.losses(predicted[rows], truth[rows], mask[rows], counts, alpha, 0.5, LossConfig())[0]
+        losses.losses(predicted[rows], truth[rows], mask[rows], counts, 1, alpha, 0.5, LossConfig())[0]
         for rows in (slice(0, 1), slice(1, 4))
     ]
     assert sum(parts) == pytest.approx(float(whole), rel=1e-6)
+
+
+def test_the_temporal_loss_minds_a_tremble_more_than_a_slow_error() -> None:
+    truth, mask = torch.zeros(1, 61, 52), torch.ones(1, 61, 52)
+    counts = losses.count(mask)
+    step = torch.arange(61.0)[None, :, None].expand_as(truth)
+    slow, tremble = 0.01 * torch.sin(2 * torch.pi * step / 60), 0.001 * (-1) ** step
+    assert losses.temporal(tremble, truth, mask, counts, 1) > 2 * losses.temporal(slow, truth, mask, counts, 1)
+    at_30 = losses.count(mask[:, ::2])
+    bends = [
+        losses.temporal(error, truth[:, ::every], mask[:, ::every], of, every) - error.diff(dim=1).abs().mean()
+        for error, of, every in ((slow, counts, 1), (slow[:, ::2], at_30, 2))
+    ]
+    assert bends[1] == pytest.approx(float(bends[0]), rel=0.05)  # a bend is the same at both rates
 
 
 def test_perceptual_loss_gives_each_group_the_same_say() -> None:
@@ -280,6 +297,33 @@ def test_windows_are_drawn_dense_sparse_and_alone(run: Path) -> None:
     assert [w.begin for w in trainer.draw(7, 0.5)[0]] == [w.begin for w in trainer.draw(7, 0.5)[0]]
 
 
+def test_small_recordings_and_styles_are_drawn_more_often_than_their_share() -> None:
+    def session(style: str, recording: str, ticks: int) -> Session:
+        nothing = np.zeros(0, dtype=np.float32)
+        mel, captured = np.zeros((ticks, 2, 80), dtype=np.float16), np.ones(52, dtype=bool)
+        return Session(style, recording, mel, nothing, nothing.astype(np.float16), nothing.astype(bool), captured)
+
+    heard = [session("many", "a", 400), session("many", "b", 100), session("few", "c", 100)]
+    np.testing.assert_allclose(windows.chances(heard, TrainConfig(balance=0.0)), [4 / 6, 1 / 6, 1 / 6])
+    np.testing.assert_allclose(windows.chances(heard, TrainConfig(balance=1.0)), [1 / 4, 1 / 4, 1 / 2])
+    many, few = 30**0.5, 10**0.5
+    half = np.array([many * 2 / 3, many / 3, few]) / (many + few)
+    np.testing.assert_allclose(windows.chances(heard, TrainConfig(balance=0.5)), half)
+    told = TrainConfig(balance=0.0, shares=("few=3", "other=9"))
+    np.testing.assert_allclose(windows.chances(heard, told), [0.2, 0.05, 0.75])
+
+
+def test_sessions_keep_to_one_recording() -> None:
+    def take(name: str, recording: str, seconds: int) -> Take:
+        face, captured = np.zeros((2, 52), dtype=np.float32), np.ones(52, dtype=bool)
+        one = Take(name, "grid", recording, Path(), face, captured, Fraction(30))
+        one.__dict__["audio"] = np.zeros(16000 * seconds, dtype=np.float32)
+        return one
+
+    mixed = [take("a1", "a", 30), take("b1", "b", 50), take("a2", "a", 29), take("b2", "b", 20), take("a3", "a", 90)]
+    assert [[one.name for one in group] for group in sessions(mixed)] == [["a1", "a2"], ["b1"], ["b2"], ["a3"]]
+
+
 def test_settings_are_checked(tmp_path: Path) -> None:
     file = tmp_path / "c.toml"
     file.write_text('data = ["grid_s1"]\n[train]\nepochs = 7\n[loss]\nmse = 3\n')
@@ -289,6 +333,7 @@ def test_settings_are_checked(tmp_path: Path) -> None:
     for bad in (
         ["epochs", "7"], ["--train.speed", "7"], ["--train.epochs", "many"], ["--train.epochs", "1.5"],
         ["--model.front"], ["--loss", "3"], ["--train.precision", "int3"], ["--train.stride", "64"], ["--model.d", "7"],
+        ["--train.shares", "[\"grid\"]"],
     ):  # fmt: skip
         with pytest.raises(DuomorphError, match="expected"):
             config.read(None, bad)

@@ -203,6 +203,9 @@ def _libsndfile(source: soundfile.SoundFile, path: Path, seconds: float) -> Gene
         try:
             chunk = source.read(frames, dtype="float32", always_2d=True)  # (n, channels)
         except soundfile.LibsndfileError as problem:
+            if not got and ffmpeg.there():  # opus that was cut out of a longer stream: ffmpeg hears it whole
+                yield from _ffmpeg(path, seconds)
+                return
             reason = problem.error_string.removeprefix("Error : ").strip().rstrip(".")
             raise _cut(path, got / rate, source.frames / rate, f" ({reason})") from None
         if not len(chunk):

@@ -355,7 +355,7 @@ def add_ablate(verbs: Verbs) -> None:
     verb.add_argument("--rows", metavar="NAME", nargs="+", help="default: all")
     verb.add_argument("--seeds", metavar="N", nargs="+", type=int, default=[0, 1], help="default: 0 1")
     verb.add_argument("--clips", type=int, default=200, help="to learn from (default 200)")
-    verb.add_argument("--epochs", type=int, default=12, help="default 12")
+    verb.add_argument("--epochs", type=int, default=8, help="default 8")
     verb.set_defaults(run=_ablate)
 
 
@@ -378,6 +378,7 @@ def add_export(verbs: Verbs) -> None:
     verb = verbs.add_parser("export", help=about, allow_abbrev=False)
     verb.add_argument("checkpoint", metavar="CHECKPOINT", type=Path)
     verb.add_argument("-o", "--output", metavar="FOLDER", required=True, help="where model files go")
+    verb.add_argument("--style", metavar="NAME", help="what animate uses unless told otherwise (default: as trained)")
     verb.set_defaults(run=_export)
 
 
@@ -387,7 +388,7 @@ def _export(arguments: argparse.Namespace) -> int:
     from duomorph.train.publish import publish
 
     target = files.folder(arguments.output) / "duomorph.onnx"
-    publish(arguments.checkpoint, target)
+    publish(arguments.checkpoint, target, arguments.style)
     print(target)
     return 0
 

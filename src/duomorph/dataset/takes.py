@@ -8,10 +8,11 @@ One promise: what a split holds out is never handed out for training.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
@@ -21,6 +22,8 @@ from duomorph.corpus import Take
 from duomorph.dataset import manifest, split
 from duomorph.errors import CorpusError
 from duomorph.model.card import TrainingSource
+
+SESSION_S: Final = 60
 
 
 def is_dataset(name: str) -> bool:
@@ -50,6 +53,21 @@ def _take(folder: Path, entry: manifest.Entry) -> Take:
     captured = np.array([shape in entry.captured for shape in arkit.NAMES])
     recording = entry.session or entry.speaker or entry.style
     return Take(entry.id, entry.style, recording, folder / entry.audio, clip.weights, captured, clip.fps, clip.start)
+
+
+def sessions(takes: Iterable[Take]) -> list[list[Take]]:
+    """Takes of one recording in groups of about a minute, in their order; a long take is a group of its own."""
+    open_groups: dict[tuple[str, str, bytes], list[Take]] = {}
+    lengths: dict[tuple[str, str, bytes], float] = {}
+    groups = []
+    for take in takes:
+        of, seconds = (take.style, take.recording, take.captured.tobytes()), len(take.audio) / SAMPLE_RATE
+        if of not in open_groups or lengths[of] + seconds > SESSION_S:
+            open_groups[of], lengths[of] = [], 0.0
+            groups.append(open_groups[of])
+        open_groups[of].append(take)
+        lengths[of] += seconds
+    return groups
 
 
 def cut(take: Take, start_s: float, stop_s: float) -> Take:

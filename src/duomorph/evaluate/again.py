@@ -15,6 +15,7 @@ import numpy as np
 
 from duomorph import arkit
 from duomorph.clock import SAMPLE_RATE, TICK_RATE, end_sample
+from duomorph.dataset.takes import sessions as chained
 from duomorph.evaluate import metrics
 from duomorph.evaluate.metrics import mean
 from duomorph.evaluate.report import Played, Report, predictions
@@ -69,6 +70,35 @@ def smoothing(face: Face, played: list[Played]) -> dict[str, float | None] | Non
         found["mae" + when] = mean(np.concatenate([np.abs(p - t) for p, t in pairs]))
         found["jitter" + when] = metrics.jitter_ratio(squares, metrics.GROUPS["all"])
     return found
+
+
+def sessions(face: Face, played: list[Played], delay_ms: float, style: str | None) -> dict[str, float | None] | None:
+    """The same takes, those of one recording chained into sessions of a minute, so that long windows hear the takes
+    before and not silence; None where no take has another before it."""
+    groups = chained(one.take for one in played)
+    if len(groups) == len(played):
+        return None
+    fps = played[0].clip.fps
+    predicted, truth = [], []
+    for takes in groups:
+        sound = np.concatenate([take.audio for take in takes])
+        clip = face.animate(sound, fps=fps, delay_ms=delay_ms, style=style or takes[0].style)
+        begin = 0
+        for take in takes:
+            times = clip.times - begin / SAMPLE_RATE
+            own = (times >= 0) & (times < len(take.audio) / SAMPLE_RATE) & take.known_at(times)
+            predicted.append(clip.weights[own])
+            truth.append(metrics.masked(take.curves_at(times[own]), take.captured))
+            begin += len(take.audio)
+    curves, known = np.concatenate(predicted), np.concatenate(truth)
+    jaw = arkit.INDEX["jawOpen"]
+    there = ~np.isnan(known[:, jaw])
+    error = np.abs(curves - known)
+    return {
+        "sessions": len(groups),
+        **{"mae" if group == "all" else group: mean(error[:, shapes]) for group, shapes in metrics.GROUPS.items()},
+        "r_jawOpen": metrics.correlation(curves[there, jaw], known[there, jaw]) if there.any() else float("nan"),
+    }
 
 
 def silenced(

@@ -226,12 +226,18 @@ def auc(high: Floats, low: Floats) -> float:
 
 
 def opening(curves: Float32) -> Float32:
-    """How far the lips are apart, (n, 52) -> (n,): the jaw less what the lips make up for, and what they part."""
+    """How far the lips are apart, (n, 52) -> (n,): the jaw less what the lips make up for, what the lips part, less
+    what presses or rolls them together; not below 0."""
     known = np.nan_to_num(curves)
-    jaw = np.maximum(0, known[:, arkit.INDEX["jawOpen"]] - known[:, arkit.INDEX["mouthClose"]])
-    lips = [arkit.INDEX[f"{name}{side}"] for name in ("mouthLowerDown", "mouthUpperUp") for side in ("Left", "Right")]
-    apart: Float32 = jaw + known[:, lips].mean(axis=1)
-    return apart
+
+    def of(*names: str) -> Float32:
+        columns = [index for name, index in arkit.INDEX.items() if name.startswith(names)]
+        part: Float32 = known[:, columns].mean(axis=1)
+        return part
+
+    apart = of("jawOpen") - of("mouthClose") + of("mouthLowerDown", "mouthUpperUp") / 2
+    sealed = (of("mouthPress") + of("mouthRoll")) / 2
+    return np.maximum(0, apart - sealed)
 
 
 def rounding(curves: Float32) -> Float32:

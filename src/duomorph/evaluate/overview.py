@@ -19,7 +19,7 @@ from duomorph import arkit
 from duomorph.clock import frame_rate
 from duomorph.dataset.takes import takes
 from duomorph.evaluate import metrics, phones
-from duomorph.evaluate.again import STRIDE, even_frames_gap, silenced, smoothing, strided
+from duomorph.evaluate.again import STRIDE, even_frames_gap, sessions, silenced, smoothing, strided
 from duomorph.evaluate.report import Played, Report, clean, held_out, predictions, report, trivial
 from duomorph.face import Face
 
@@ -61,8 +61,11 @@ def measure(
             one = replace(
                 one,
                 strided=strided(face, played, delay_ms, style, stride),
+                sessions=None if runs else sessions(face, played, delay_ms, style),
                 smoothing=smoothing(face, played),
-                sounds=phones.figures([(p.times, p.predicted, p.truth, spoken.get(p.take.name)) for p in played]),
+                sounds=phones.figures([
+                    (p.times, p.predicted, p.truth, spoken.get(p.take.name), p.take.recording) for p in played
+                ]),
                 silenced=None if runs else silenced(face, played, one, delay_ms, style),
             )
             runs[fps] = played
@@ -134,6 +137,11 @@ def facts(one: dict[str, Any]) -> list[str]:
         lines.append(
             f"{cold['windows']} cold windows of {cold['window']} frames every {cold['stride']}: "
             f"MAE {cold['mae']:.4f} (not weighted {cold['plain']:.4f})"
+        )
+    if chain := one["sessions"]:
+        lines.append(
+            f"chained into {chain['sessions']} sessions of a minute: MAE {number(chain['mae'], '.4f')}, "
+            f"r(jawOpen) {number(chain['r_jawOpen'])}"
         )
     if smooth := one["smoothing"]:
         lines.append(

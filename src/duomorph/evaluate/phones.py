@@ -4,7 +4,7 @@ One promise: where nobody knows which sound is spoken when, there is no figure, 
 
     spoken = known("grid_s1", takes)         # GRID's words, aligned; needs the extra `phones`
     spoken = known("mydata", takes)          # mydata/phones.json: {"take1": [[0.0, 0.12, "HH"], ...]}, ARPAbet
-    figures([(times, predicted, truth, spoken["take1"])])
+    figures([(times, predicted, truth, spoken["take1"], "speaker 1")])
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ Phones = Sequence[tuple[float, float, str]]  # begin and end in seconds of the s
 ROUND, SPREAD, CLOSED = ("UW", "OW", "W"), ("IY", "EH", "S"), ("B", "P", "M")
 SILENT: Final = ("SIL", "PAU", "SP", "")
 FILE: Final = "phones.json"  # in a data set's folder
-SHUT: Final = 0.2  # of the truth's widest: less apart is shut
-WIDEST: Final = 0.95  # quantile of the truth's opening
+SHUT: Final = 0.15  # of the truth's widest: less apart is shut
+WIDEST: Final = 0.9  # quantile of the truth's opening, speaker by speaker
 SPELT: Final = {"a": ("lettera", "EY"), "z": ("zed", "Z EH D")}  # GRID's letters as a Briton says them
 
 
@@ -108,29 +108,32 @@ def during(times: NDArray[np.float64], phones: Phones, names: Sequence[str]) -> 
 
 
 def figures(
-    takes: Sequence[tuple[NDArray[np.float64], Float32, Float32, Phones | None]],
+    takes: Sequence[tuple[NDArray[np.float64], Float32, Float32, Phones | None, str]],
 ) -> dict[str, dict[str, float | int]] | None:
     """Closure, silence and rounding of "ours" and of the "truth"; each with how many phones or frames it rests on.
 
     Args:
-        takes: times (n,), predicted and captured curves (n, 52), phones or None.
+        takes: times (n,), predicted and captured curves (n, 52), phones or None, and whose recording it is.
     Returns:
-        closure: share of the P B M in which the lips come nearer than SHUT of the truth's widest opening.
-        silence: mean opening in silence, as a share of that. rounding: how well pucker + funnel tell UW OW W from
-        IY EH S (AUC). None where no take has phones.
+        closure: share of the P B M in which, a frame more on each side, the lips come nearer than SHUT of the truth's
+        widest opening. silence: mean opening in silence, as a share of that. rounding: how well pucker + funnel tell
+        UW OW W from IY EH S (AUC). None where no take has phones.
     """
-    heard = [(times, predicted, truth, phones) for times, predicted, truth, phones in takes if phones]
+    heard = [(times, (predicted, truth), phones, whose) for times, predicted, truth, phones, whose in takes if phones]
     if not heard:
         return None
-    widest = float(np.quantile(np.concatenate([metrics.opening(truth) for _, _, truth, _ in heard]), WIDEST))
+    widest = {
+        whose: float(np.quantile(np.concatenate([metrics.opening(t[1][1]) for t in heard if t[3] == whose]), WIDEST))
+        for whose in {take[3] for take in heard}
+    }
     found: dict[str, dict[str, float | int]] = {"closure": {}, "silence": {}, "rounding": {}}
-    for side, name in ((1, "ours"), (2, "truth")):
+    for side, name in enumerate(("ours", "truth")):
         nearest, idle, high, low = [], [], [], []
-        for take in heard:
-            times, phones, curves = take[0], take[3], take[1] if side == 1 else take[2]
-            apart, lips = metrics.opening(curves) / max(widest, 1e-6), metrics.rounding(curves)
+        for times, curves, phones, whose in heard:
+            apart, lips = metrics.opening(curves[side]) / max(widest[whose], 1e-6), metrics.rounding(curves[side])
+            frame = times[1] - times[0] if len(times) > 1 else 0.0
             for begin, end, phone in phones:
-                span = apart[(times >= begin) & (times <= end)]
+                span = apart[(times >= begin - frame) & (times <= end + frame)]
                 if _plain(phone) in CLOSED and len(span):
                     nearest.append(span.min())
             idle.append(apart[during(times, phones, SILENT)])

@@ -44,6 +44,7 @@ class Report:
         velocity: error of the speeds, 1/s, and that of a still face.
         consistency: frame-to-frame variation in a file against the truth's: mean and spread over files.
         strided: MAE over windows that start cold, each frame counted once, and "plain": each window counted.
+        sessions: MAE and r(jawOpen) of the takes chained into sessions of a minute.
         smoothing: with and without the learned smoothing; at 60 fps, where frames are ticks.
         sounds: closures, silence and rounding, where phones are known.
         silenced: errors without the mel and without the emotion stream.
@@ -74,6 +75,7 @@ class Report:
     consistency: dict[str, float | None]
     files: list[dict[str, Any]]
     strided: dict[str, float] | None = None
+    sessions: dict[str, float | None] | None = None
     smoothing: dict[str, float | None] | None = None
     sounds: dict[str, Any] | None = None
     silenced: dict[str, dict[str, float | None]] | None = None

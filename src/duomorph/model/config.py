@@ -43,6 +43,7 @@ class ModelConfig:
     front_ahead: tuple[int, ...] = (0, 3, 6, 9, 12)  # ticks about the moment that are looked up
     front_late: tuple[int, ...] = (1, 4, 16, 48)  # dilations after that: 2.7 s in all
     front_taps: int = 3
+    front_smooth: int = 5  # taps, a tick apart, of the smoothing of each channel at its end
     band_channels: int = 16  # what the front end hands to each band
     # emotion stream
     emotion: int = 256  # 264 functionals are compressed to this
@@ -94,10 +95,15 @@ class ModelConfig:
         return self.emotion
 
     @property
+    def front_past(self) -> int:
+        """Ticks that the front end's convolutions keep, one beside the other."""
+        blocks = (self.front_taps - 1) * sum(self.front_early + self.front_late)
+        return blocks + self.front_smooth - 1 if self.front else 0
+
+    @property
     def warm_up_ticks(self) -> int:
         """Ticks after which the convolutions' zero start is forgotten."""
-        front = (self.front_taps - 1) * sum(self.front_early + self.front_late) if self.front else 0
-        return front + MAX_DELAY + TAP_TICKS * (self.temporal_taps - 1) * self.temporal
+        return self.front_past + MAX_DELAY + TAP_TICKS * (self.temporal_taps - 1) * self.temporal
 
     def macs_per_tick(self) -> dict[str, int]:
         """Multiply-adds of one live tick (a call with one tick and the held emotion update), part by part."""
@@ -106,7 +112,8 @@ class ModelConfig:
         macs = {"mel history": bands * self.context_ticks * (1 if self.history == "boxes" else d)}
         if self.front:
             blocks = len(self.front_early + self.front_late) * (self.front_taps + 1) + len(self.front_ahead)
-            macs["front end"] = bands * ROWS_PER_TICK * self.front + blocks * self.front**2
+            enter = bands * (ROWS_PER_TICK + 1) * self.front  # rows of now, and the long-term mean
+            macs["front end"] = enter + blocks * self.front**2 + self.front_smooth * self.front
             macs["front end to bands"] = self.front * bands * self.band_channels
             token_in += self.band_channels
         macs["band tokens"] = bands * token_in * d

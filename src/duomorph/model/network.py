@@ -56,6 +56,15 @@ def at_moment(past: Tensor, x: Tensor, delay: Tensor, offsets: tuple[int, ...] =
     return known[row, torch.minimum(wanted, now)]
 
 
+def long_mean(history: Tensor, context: int) -> Tensor:
+    """Mean of each band over what was heard of the context, (B, context - 1 + N, 80) -> (B, N, 80): the colour of the
+    voice, its microphone and its room. Total silence, and what lies before the start, is not counted."""
+    heard = (history.amax(dim=2, keepdim=True) > 0).to(history.dtype)
+    total = F.pad(torch.cat([history, heard], dim=2).cumsum(dim=1), (0, 0, 1, 0))  # (B, context + N, 81)
+    inside = total[:, context:] - total[:, :-context]  # (B, N, 81)
+    return inside[:, :, :-1] / inside[:, :, -1:].clamp(min=1.0)
+
+
 class FrontBlock(nn.Module):
     """Causal dilated convolution over ticks."""
 
@@ -87,21 +96,28 @@ class FrontEnd(nn.Module):
         self.blocks = nn.ModuleList(FrontBlock(config, dilation) for dilation in dilations)
         self.align = nn.Linear(config.front * len(self.offsets), config.front)
         self.delay = nn.Embedding(MAX_DELAY + 1, config.front)
+        self.long = nn.Linear(config.bands, config.front)
+        # without it the features of one tick and the next differ by more than any face does (docs/log.md)
+        hann = torch.hann_window(config.front_smooth + 2, periodic=False)[1:-1]
+        self.smooth = nn.Parameter((hann / hann.sum())[:, None].repeat(1, config.front))  # (taps, F)
 
     def forward(
-        self, mel: Tensor, delay: Tensor, ahead: Tensor, past: Tensor
+        self, mel: Tensor, long: Tensor, delay: Tensor, ahead: Tensor, past: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """(B, N, 2, 80) -> (B, N, F) features of the moments, and the two parts of the state."""
+        """(B, N, 2, 80), (B, N, 80) long-term mean -> (B, N, F) features of the moments, and two parts of the state."""
         x = self.enter(mel.flatten(2))  # (B, N, 2 * 80) -> (B, N, F)
-        pasts = past.split([block.past for block in self.blocks], dim=2)
+        pasts = past.split([*(block.past for block in self.blocks), len(self.smooth) - 1], dim=2)
         kept = []
-        for index, (block, before) in enumerate(zip(self.blocks, pasts, strict=True)):
+        for index, (block, before) in enumerate(zip(self.blocks, pasts, strict=False)):
             if index == self.early:
                 around = at_moment(ahead, x, delay, self.offsets).flatten(2)  # (B, N, offsets * F)
                 ahead = torch.cat([ahead, x], dim=1)[:, x.shape[1] :]
-                x = self.align(around) + self.delay(delay)[:, None]  # (B, N, F)
+                x = self.align(around) + self.delay(delay)[:, None] + self.long(long)  # (B, N, F)
             x, now = block(x, before)
             kept.append(now)
+        y = torch.cat([pasts[-1].transpose(1, 2), x], dim=1)  # (B, taps - 1 + N, F)
+        kept.append(y[:, x.shape[1] :].transpose(1, 2))
+        x = sum(y[:, tap:][:, : x.shape[1]] * weight for tap, weight in enumerate(self.smooth))  # (B, N, F)
         return x, ahead, torch.cat(kept, dim=2)
 
 
@@ -144,7 +160,8 @@ class MelEncoder(nn.Module):
         if c.history == "boxes":
             parts.append(self._boxes(history, stride))
         if c.front:
-            x, after["ahead"], after["front"] = self.front(mel, delay, state.ahead, state.front)
+            long = long_mean(history, c.context_ticks)
+            x, after["ahead"], after["front"] = self.front(mel, long, delay, state.ahead, state.front)
             parts.append(self.to_bands(x[:, ::stride]).unflatten(2, (c.bands, c.band_channels)))
         token = self.token(torch.cat(parts, dim=3)) + self.band  # (B, M, 80, d)
         if c.history == "taps":
@@ -258,13 +275,12 @@ class Network(nn.Module):
     def start(self, batch: int, stride: int = 1) -> State:
         """The state before the first sample: all zeros, for silence is zero."""
         c = self.config
-        front_past = (c.front_taps - 1) * sum(c.front_early + c.front_late)
         shapes = {
             "late": (MAX_DELAY, ROWS_PER_TICK, c.bands),
             "ahead": (MAX_DELAY, c.front),
             "history": (c.context_ticks - 1, c.bands),
             "detail": (c.detail_rows // ROWS_PER_TICK - 1, ROWS_PER_TICK, c.bands),
-            "front": (c.front, front_past),
+            "front": (c.front, c.front_past),
             "temporal": (c.temporal, (c.temporal_taps - 1) * TAP_TICKS // stride, arkit.COUNT, c.d),
             "emotion": (c.updates - 1, 2 * c.d),
             "heard": (c.updates - 1,),

@@ -58,6 +58,13 @@ def without_detail(network: Network) -> None:
     weight.register_hook(lambda gradient: gradient * keep.to(gradient.device))
 
 
+def without_long_mean(network: Network) -> None:
+    """The front end does not hear the mean of 8.5 s."""
+    network.mel.front.long.requires_grad_(False)
+    with torch.no_grad():
+        network.mel.front.long.weight.zero_()
+
+
 def one_window(network: Network) -> None:
     """The emotion stream hears the functionals of now alone; the windows before stand at their mean."""
 
@@ -90,6 +97,7 @@ ROWS: Final = (
     Row("tau 0.5", "temperature not annealed to 0.2", {"model": {"tau": 0.5}}),
     Row("one window", "functionals of now alone, as 232 : 1", prepare=one_window),
     Row("no detail", "without the three short-term frames", prepare=without_detail),
+    Row("no long mean", "front end without the mean spectrum of the last 8.5 s", prepare=without_long_mean),
     Row("context 4 s", "128 frames of history", {"model": {"context_frames": 128}}),
     Row("sparse", "no dense steps", {"train": {"dense": 0.0}}),
     Row("dense", "dense steps alone, at 60 fps", {"train": {"dense": 1.0}}),
@@ -99,7 +107,10 @@ ROWS: Final = (
 
 def base(epochs: int, seed: int) -> Settings:
     """The common settings of all rows."""
-    train = {"epochs": epochs, "seed": seed, "compile": False, "warm_up_steps": 30, "validate_every": epochs}
+    train = {
+        "epochs": epochs, "seed": seed, "compile": False, "warm_up_steps": 20, "validate_every": epochs,
+        "batch": 4, "micro": 4, "rate": 2e-3, "average": 0.98, "other_voice": 0.0,
+    }  # fmt: skip
     return changed(Settings(data=(CORPUS,)), {"train": train, "augment": {"rounds": 1}})
 
 
@@ -126,7 +137,7 @@ def run(row: Row, folder: Path, clips: int, epochs: int, seed: int) -> dict[str,
 
 
 def ablate(
-    folder: Path, rows: Sequence[Row] = ROWS, seeds: Sequence[int] = (0, 1), clips: int = 200, epochs: int = 12
+    folder: Path, rows: Sequence[Row] = ROWS, seeds: Sequence[int] = (0, 1), clips: int = 200, epochs: int = 8
 ) -> list[dict[str, Any]]:
     """All rows with all seeds: for each row its scores, one a seed.
 

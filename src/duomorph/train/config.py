@@ -10,6 +10,7 @@ checkpoint and in the weights.
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -24,23 +25,25 @@ from duomorph.model.config import ModelConfig
 class TrainConfig:
     """How to train."""
 
-    epochs: int = 45
-    batch: int = 4  # windows a step, over all processes
-    micro: int = 4  # windows at once in one process; the rest of the batch is accumulated
+    epochs: int = 16
+    batch: int = 8  # windows a step, over all processes
+    micro: int = 8  # windows at once in one process; the rest of the batch is accumulated
     window_frames: int = 256  # of 1/30 s, beside the warm-up: 8.5 s
     stride_start: int = 32  # windows begin at multiples of this many frames, then of half as many, ...
     stride: int = 1  # ... down to this
     stride_share: float = 0.5  # of the run until the last stride is reached
     dense: float = 0.1  # share of the steps: neighbouring windows one stride apart, at 60 fps; the others are sparse
-    sixty: float = 0.2  # share of the sparse steps at 60 fps; the others at 30 (every second tick, which is exact)
-    alone: float = 0.5  # share of the sparse steps that see short clips by themselves, three for each window
-    balance: float = 0.5  # 0: recordings are drawn by their length, 1: all alike
+    sixty: float = 0.15  # share of the sparse steps at 60 fps; the others at 30 (every second tick, which is exact)
+    alone: float = 0.4  # share of the sparse steps that see short clips by themselves, three for each window
+    balance: float = 0.5  # 0: recordings and styles are drawn by their length, 1: all alike
+    shares: tuple[str, ...] = ()  # of the styles, "grid=3", "articulate=6", all others 1; none: by `balance`
     other_voice: float = 0.5  # share of windows heard through another vocal tract (the mel axis stretched)
+    unmoved: float = 0.2  # share of windows whose emotion stands at the mean, so that the mouth manages without
     rate: float = 1.5e-3  # of AdamW at its highest
     warm_up_steps: int = 100
     decay: float = 0.02
     clip: float = 1.0  # of the gradient's norm
-    average: float = 0.998  # of the weights, a step: what ships
+    average: float = 0.996  # of the weights, a step: what ships
     seed: int = 0
     precision: str = "bf16"  # or "fp32"
     compile: bool = True
@@ -62,6 +65,8 @@ class TrainConfig:
                 f"got train.learn {self.learn!r}, style {self.style!r}, start {self.start!r}: expected 'all', or "
                 "'style' with a style and a model to start from; change them"
             )
+        if any(not re.fullmatch(r"[^=]+=\d+(\.\d+)?", share) for share in self.shares):
+            raise SettingError(f"got train.shares {self.shares!r}: expected words like grid=3; change them")
         if self.precision not in ("bf16", "fp32"):
             raise SettingError(f"got train.precision {self.precision!r}: expected bf16 or fp32; change it")
 
@@ -70,7 +75,7 @@ class TrainConfig:
 class LossConfig:
     """Weights of the five losses."""
 
-    mse: float = 2.0
+    mse: float = 4.0
     l1: float = 1.0
     perceptual: float = 0.5
     temporal: float = 0.2
@@ -81,7 +86,7 @@ class LossConfig:
 class AugmentConfig:
     """What becomes of the sound in the copies of the corpus; features of each copy are computed once and cached."""
 
-    rounds: int = 3  # copies, the first unchanged
+    rounds: int = 2  # copies, the first unchanged
     speed: tuple[float, float] = (0.85, 1.2)  # pitch, formants and tempo together; the labels move along
     colour_db: float = 9.0  # of a random smooth equaliser
     noise: float = 0.7  # share of sessions with background noise

@@ -12,11 +12,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import multiprocessing
 import os
 import sys
 import zlib
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
@@ -27,6 +31,7 @@ from numpy.typing import NDArray
 from duomorph import arkit, audio, files
 from duomorph.clock import SAMPLE_RATE, TICK_RATE
 from duomorph.corpus import Take, root
+from duomorph.dataset.takes import sessions as chained
 from duomorph.emotion import FUNCTIONALS, EmotionTrack
 from duomorph.errors import AudioError
 from duomorph.mel import MelConfig, log_mel
@@ -35,9 +40,6 @@ from duomorph.train.augment import disturbed, faster, made_noise, pause
 from duomorph.train.config import AugmentConfig
 
 Float32 = NDArray[np.float32]
-
-SESSION_S: Final = 60
-
 
 @dataclass(frozen=True)
 class Session:
@@ -87,21 +89,6 @@ def _session(takes: list[Take], lengths: list[int], sound: Float32) -> Session:
     return Session(takes[0].style, takes[0].recording, mel, emotion, curves, known, takes[0].captured)
 
 
-def _chains(takes: list[Take], rng: np.random.Generator) -> list[list[Take]]:
-    """Takes in random order, in groups of about `SESSION_S`; a long take is a session of its own."""
-    groups: list[list[Take]] = [[]]
-    length = 0.0
-    for index in rng.permutation(len(takes)):
-        take = takes[index]
-        seconds = len(take.audio) / SAMPLE_RATE
-        if groups[-1] and length + seconds > SESSION_S:
-            groups.append([])
-            length = 0.0
-        groups[-1].append(take)
-        length += seconds
-    return groups
-
-
 def _load_cached(path: Path) -> list[Session]:
     with np.load(path) as stored:
         count = int(stored["count"])
@@ -111,6 +98,7 @@ def _load_cached(path: Path) -> list[Session]:
         ]
 
 
+POOL_S: Final = 1800  # of sound
 _WORDS: Final = ("style", "recording")
 _PARTS: Final = ("mel", "emotion", "curves", "known", "captured")
 
@@ -127,6 +115,27 @@ def _pieces(group: list[Take], augment: AugmentConfig, rng: np.random.Generator)
     return chained
 
 
+def _made(job: tuple[int, list[Take]], augment: AugmentConfig | None, noises: list[Float32], seed: int) -> Session:
+    """One session of a round; `job` is its number and its takes, `seed` the round's. No augmentation: as it is."""
+    number, group = job
+    if augment is None:
+        return _session(group, [len(take.audio) for take in group], np.concatenate([take.audio for take in group]))
+    rng = np.random.default_rng([seed, number])
+    pieces = _pieces(group, augment, rng)
+    sound = disturbed(np.concatenate([piece for _, piece in pieces]), augment, noises, rng)
+    return _session([take for take, _ in pieces], [len(piece) for _, piece in pieces], sound)
+
+
+def _all(groups: list[list[Take]], make: Callable[[tuple[int, list[Take]]], Session]) -> list[Session]:
+    """The sessions of a round, by all cores where that is worth their start."""
+    jobs, workers = list(enumerate(groups)), os.cpu_count() or 1
+    seconds = sum(len(take.audio) for group in groups for take in group) / SAMPLE_RATE
+    if workers == 1 or seconds < POOL_S:
+        return [make(job) for job in jobs]
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:  # torch's threads do not fork
+        return list(pool.map(make, jobs, chunksize=max(1, len(jobs) // (8 * workers))))
+
+
 def build(takes: list[Take], augment: AugmentConfig, seed: int, cache: Path, alone: bool = False) -> list[Session]:
     """Sessions of `takes`, `augment.rounds` times over; the first round is unchanged, later ones are augmented.
 
@@ -141,15 +150,11 @@ def build(takes: list[Take], augment: AugmentConfig, seed: int, cache: Path, alo
         names = json.dumps([FEATURES, how, seed, turn, alone, print_of, [(take.name, take.style) for take in takes]])
         path = cache / f"sessions-{hashlib.sha256(names.encode()).hexdigest()[:16]}.npz"
         if not path.exists():
-            rng = np.random.default_rng([seed, turn])
+            order = np.random.default_rng([seed, turn]).permutation(len(takes))
+            groups = [[take] for take in takes] if alone else chained(takes[index] for index in order)
             noises = noises or (_noises() if turn and augment.noise else [])
-            made = []
-            for group in [[take] for take in takes] if alone else _chains(takes, rng):
-                pieces = _pieces(group, augment, rng) if turn else [(take, take.audio) for take in group]
-                sound = np.concatenate([piece for _, piece in pieces])
-                if turn:
-                    sound = disturbed(sound, augment, noises, rng)
-                made.append(_session([take for take, _ in pieces], [len(piece) for _, piece in pieces], sound))
+            how_made = partial(_made, augment=augment if turn else None, noises=noises, seed=1000 * seed + turn)
+            made = _all(groups, how_made)
             arrays = {f"{part}{i}": getattr(s, part) for i, s in enumerate(made) for part in _PARTS}
             words = {f"{part}{i}": np.array(getattr(s, part)) for i, s in enumerate(made) for part in _WORDS}
             cache.mkdir(parents=True, exist_ok=True)

@@ -4,7 +4,7 @@ One promise: a shape that a capture did not measure, and a tick without a captur
 gives the same loss however it is cut into parts, one after the other or on many machines.
 
     counts = count(mask)                                      # of the whole batch
-    total, parts = losses(predicted, truth, mask, counts, network.alpha(), 0.88, LossConfig())
+    total, parts = losses(predicted, truth, mask, counts, every, network.alpha(), 0.88, LossConfig())
 
 Prediction, truth and mask are (B, N, 52), or some of its rows; mask is 1 where the truth is known. Each loss is the
 part's sum over the whole batch's count, so the parts of a batch add up.
@@ -21,13 +21,20 @@ from duomorph.train.config import LossConfig
 PARTS = ("mse", "l1", "perceptual", "temporal", "smoothing")
 _GROUPS = {"mouth": arkit.MOUTH, "expression": arkit.EXPRESSION}
 
+BEND = 100.0  # of the second differences in `temporal`
+
 Counts = dict[str, float]
 
 
 def count(mask: Tensor) -> Counts:
     """How many values each loss averages over in a whole batch."""
-    counts = {"values": float(mask.sum()), "steps": float((mask[:, 1:] * mask[:, :-1]).sum())}
+    counts = {"values": float(mask.sum()), "steps": float(_both(mask).sum()), "bends": float(_both(_both(mask)).sum())}
     return counts | {name: float(mask[..., group].sum()) for name, group in _GROUPS.items()}
+
+
+def _both(mask: Tensor) -> Tensor:
+    """Where a value and the one before it are known."""
+    return mask[:, 1:] * mask[:, :-1]
 
 
 def _mean(values: Tensor, mask: Tensor, count: float) -> Tensor:
@@ -52,9 +59,12 @@ def perceptual(predicted: Tensor, truth: Tensor, mask: Tensor, counts: Counts) -
     return sum(means, error.new_zeros(())) / max(1, len(present))
 
 
-def temporal(predicted: Tensor, truth: Tensor, mask: Tensor, counts: Counts) -> Tensor:
-    """Mean absolute error of the differences from frame to frame."""
-    return _mean((predicted - truth).diff(dim=1).abs(), mask[:, 1:] * mask[:, :-1], counts["steps"])
+def temporal(predicted: Tensor, truth: Tensor, mask: Tensor, counts: Counts, every: int) -> Tensor:
+    """Mean absolute error of the differences from frame to frame, and mean squared error of the differences of
+    these, which is what a tremble shows in; values are `every` ticks apart, bends are counted per tick."""
+    error, steps = predicted - truth, _both(mask)
+    bends = error.diff(n=2, dim=1).square() / every**4
+    return _mean(error.diff(dim=1).abs(), steps, counts["steps"]) + BEND * _mean(bends, _both(steps), counts["bends"])
 
 
 def smoothing(alpha: Tensor, target: float) -> Tensor:
@@ -67,6 +77,7 @@ def losses(
     truth: Tensor,
     mask: Tensor,
     counts: Counts,
+    every: int,
     alpha: Tensor,
     alpha_target: float,
     weights: LossConfig,
@@ -77,7 +88,7 @@ def losses(
         mse(predicted, truth, mask, counts),
         l1(predicted, truth, mask, counts),
         perceptual(predicted, truth, mask, counts),
-        temporal(predicted, truth, mask, counts),
+        temporal(predicted, truth, mask, counts, every),
         smoothing(alpha, alpha_target) * share,
     ])  # fmt: skip
     factors = values.new_tensor([getattr(weights, name) for name in PARTS])

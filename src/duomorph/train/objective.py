@@ -56,6 +56,6 @@ class Objective(nn.Module):
         target = 1 - math.exp(-1 / (TICK_RATE * network.config.smoothing_s))
         with torch.autocast(predicted.device.type, enabled=False):
             return losses(
-                predicted.float(), part["truth"][:, ::every], part["mask"][:, ::every], counts, network.alpha(),
-                target, self.weights,
+                predicted.float(), part["truth"][:, ::every], part["mask"][:, ::every], counts, every,
+                network.alpha(), target, self.weights,
             )  # fmt: skip

@@ -14,6 +14,7 @@ import torch
 
 from duomorph.clock import TICK_RATE
 from duomorph.emotion import FUNCTIONALS
+from duomorph.errors import SettingError
 from duomorph.model.card import Provenance, TrainingSource
 from duomorph.model.config import ModelConfig
 from duomorph.model.export import export
@@ -21,8 +22,11 @@ from duomorph.model.network import Network
 from duomorph.train.beginning import load_checkpoint
 
 
-def provenance_of(checkpoint: dict[str, Any], network: Network) -> Provenance:
+def provenance_of(checkpoint: dict[str, Any], network: Network, style: str | None) -> Provenance:
     """What the training run knows about itself and what the network has learned of constants."""
+    styles = network.config.styles
+    if style is not None and style not in styles:
+        raise SettingError(f"style {style!r} is unknown: expected one of {', '.join(styles)}")
     keep = (1 - network.alpha()) / network.alpha()  # group delay of the smoothing, ticks
     return Provenance(
         licence="MIT",
@@ -31,21 +35,23 @@ def provenance_of(checkpoint: dict[str, Any], network: Network) -> Provenance:
         runs=tuple(checkpoint["runs"]),
         sources=tuple(TrainingSource(**source) for source in checkpoint["sources"]),
         neutral=tuple(network.emotion.mean[:FUNCTIONALS].tolist()),
-        default_style=checkpoint["settings"]["train"]["style"] or network.config.styles[0],
+        default_style=style or checkpoint["settings"]["train"]["style"] or styles[0],
         parameters=sum(parameter.numel() for parameter in network.parameters()),
         streams=tuple((mel, emotion) for mel, emotion in network.stream_weights().tolist()),
         smoothing_s=tuple((keep / TICK_RATE).tolist()),
     )
 
 
-def publish(checkpoint: Path, path: Path) -> None:
+def publish(checkpoint: Path, path: Path, style: str | None = None) -> None:
     """The averaged weights of a training run as `path` (.onnx) and the safetensors file beside it.
 
+    Args:
+        style: the default one; None: the run's own, or the first.
     Raises:
-        ModelError: no checkpoint of ours.
+        ModelError: no checkpoint of ours. SettingError: no such style.
     """
     stored = load_checkpoint(checkpoint)
     network = Network(ModelConfig.from_dict(stored["settings"]["model"]))
     network.load_state_dict(stored["average"])
     with torch.no_grad():
-        export(network, provenance_of(stored, network), path)
+        export(network, provenance_of(stored, network, style), path)

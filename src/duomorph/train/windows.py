@@ -8,7 +8,7 @@ One promise: the windows of step k depend on the settings and on k alone, so a r
 
 Mixed sampling: nine steps in ten are sparse, windows from anywhere, at 30 fps or at 60; one is dense, neighbouring
 windows of one session, at 60 fps. Where windows may begin lies on a grid whose stride falls from 32 frames to 1 as
-training goes on. Half of the sparse steps see short takes alone, from silence and an empty emotion window, as a user's
+training goes on. Many of the sparse steps see short takes alone, from silence and an empty emotion window, as a user's
 short file is.
 """
 
@@ -43,6 +43,7 @@ class Window:
     ticks: int
     delay: int  # ticks
     voice: int = 0  # seed of the other voice, 0 = its own
+    unmoved: bool = False  # its emotion stands at the mean
 
 
 @dataclass(frozen=True)
@@ -66,18 +67,30 @@ def stride_at(progress: float, config: TrainConfig) -> int:
     return max(config.stride, round(config.stride_start / 2 ** np.ceil(halvings * done - 1e-9)))
 
 
+def chances(sessions: list[Session], config: TrainConfig) -> NDArray[np.float64]:
+    """How probably each session is drawn: by its length at balance 0; with more, a small recording among those of its
+    style, and a style of little sound among the styles, comes more often than its share. At 1 all are alike. Where
+    shares of the styles are named, they decide about the styles."""
+    share = np.array([len(session) for session in sessions], dtype=float)
+    wanted = {style: float(much) for style, much in (word.split("=") for word in config.shares)}
+    for kind in ("recording", "style"):
+        of = np.array([getattr(session, kind) for session in sessions])
+        for one in sorted(set(of)):
+            total = share[of == one].sum()
+            if kind == "style" and wanted:
+                share[of == one] *= wanted.get(one, 1.0) / total
+            else:
+                share[of == one] /= total**config.balance
+    return share / share.sum()
+
+
 class Sampler:
     """Draws the windows of each step."""
 
     def __init__(self, sessions: list[Session], alone: list[Session], settings: Settings) -> None:
         self.sessions, self.alone, self.config = sessions, alone, settings.train
         self.ticks = settings.train.window_frames * FRAME_TICKS + settings.model.warm_up_ticks
-        lengths = np.array([len(session) for session in sessions], dtype=float)
-        recordings = np.array([session.recording for session in sessions])
-        for recording in set(recordings):  # a small one is drawn more often than its share
-            own = recordings == recording
-            lengths[own] /= lengths[own].sum() ** settings.train.balance
-        self._chance = lengths / lengths.sum()
+        self._chances = [chances(of, settings.train) for of in (sessions, alone)]
 
     def __call__(self, step: int, progress: float) -> tuple[list[Window], int]:
         """The windows of a step, and at which ticks they are computed: 1 = all, 2 = every second one."""
@@ -88,12 +101,12 @@ class Sampler:
             return self._dense(rng), 1
         every = 1 if rng.random() < config.sixty else 2
         if self.alone and rng.random() < config.alone:
-            drawn = rng.integers(len(self.alone), size=ALONE_ROWS * config.batch)
+            drawn = rng.choice(len(self.alone), size=ALONE_ROWS * config.batch, p=self._chances[1])
             return [self._window(self.alone[index], 0, ALONE_TICKS, rng) for index in drawn], every
         return [self._sparse(stride, rng) for _ in range(config.batch)], every
 
     def _session(self, rng: np.random.Generator) -> Session:
-        return self.sessions[rng.choice(len(self.sessions), p=self._chance)]
+        return self.sessions[rng.choice(len(self.sessions), p=self._chances[0])]
 
     def _sparse(self, stride: int, rng: np.random.Generator) -> Window:
         session = self._session(rng)
@@ -110,7 +123,8 @@ class Sampler:
 
     def _window(self, session: Session, begin: int, ticks: int, rng: np.random.Generator) -> Window:
         voice = int(rng.integers(1, 2**31)) if rng.random() < self.config.other_voice else 0
-        return Window(session, begin, ticks, int(rng.integers(MAX_DELAY + 1)), voice)
+        delay = int(rng.integers(MAX_DELAY + 1))
+        return Window(session, begin, ticks, delay, voice, bool(rng.random() < self.config.unmoved))
 
 
 def other_voice(bands: int, rng: np.random.Generator) -> tuple[Float32, Float32]:
@@ -148,6 +162,7 @@ def _arrays(window: Window, config: ModelConfig) -> dict[str, NDArray[np.generic
     first = max(0, begin // UPDATE_TICKS - config.updates + 1)
     update = (begin + np.arange(ticks)) // UPDATE_TICKS
     rows = first + np.arange(config.updates + ticks // UPDATE_TICKS + 1)
+    emotion = session.emotion[np.minimum(rows, len(session.emotion) - 1)]
     source = begin + np.arange(ticks) - window.delay  # the tick whose curves are due
     inside = (source >= 0) & (source < len(session))
     source = np.clip(source, 0, len(session) - 1)
@@ -156,7 +171,7 @@ def _arrays(window: Window, config: ModelConfig) -> dict[str, NDArray[np.generic
         due[: config.warm_up_ticks] = False
     return {
         "mel": mel,
-        "emotion": session.emotion[np.minimum(rows, len(session.emotion) - 1)],
+        "emotion": np.full_like(emotion, np.nan) if window.unmoved else emotion,
         "slot": np.minimum(update, len(session.emotion) - 1) - first,
         "style": np.array(config.styles.index(session.style)),
         "delay": np.array(window.delay),
