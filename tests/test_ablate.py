@@ -76,9 +76,12 @@ def test_what_is_measured_is_read(tmp_path: Path) -> None:
     for seed in (0, 1):
         folder = tmp_path / f"full-{seed}"
         folder.mkdir()
-        (folder / "score.json").write_text(json.dumps(score | {"mae": 0.02 + 0.002 * seed}))
+        asked = {"clips": 200, "settings": ablate.base(8, seed).to_dict()}
+        (folder / "score.json").write_text(json.dumps({"asked": asked, "score": score | {"mae": 0.02 + 0.002 * seed}}))
     rows = ablate.ablate(tmp_path, ablate.ROWS[:1])
-    assert "| **full**: what ships | 0.0210 ± 0.0010 |" in ablate.markdown(rows)
+    assert "| **full**: nothing left out | 0.0210 ± 0.0010 |" in ablate.markdown(rows)
     assert json.loads((tmp_path / "ablations.json").read_text())["rows"] == rows
+    with pytest.raises(SettingError, match="other settings"):
+        ablate.ablate(tmp_path, ablate.ROWS[:1], epochs=9)
     with pytest.raises(SettingError, match="at least one of each"):
         ablate.ablate(tmp_path, [])

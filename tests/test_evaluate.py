@@ -184,6 +184,17 @@ def test_sounds_of_a_mouth_that_does_what_it_should() -> None:
     assert both["silence"]["ours"] == pytest.approx((0.3 / 0.5 + 0.3 / 1.0) / 2)
 
 
+def test_recordings_that_say_nothing_are_no_scale() -> None:
+    times, still = np.arange(60) / 30, np.zeros((60, 52), np.float32)
+    talking = still.copy()
+    talking[30:, JAW] = 0.5
+    one = (times, still, talking, SAID, "one")
+    alone = phones.figures([one])
+    assert phones.figures([one, (times, talking, still, SAID, "mute")]) == alone
+    nothing = np.zeros((0, 52), np.float32)
+    assert phones.figures([one, (times[:0], nothing, nothing, SAID, "none")]) == alone
+
+
 def test_mouth_close_shuts_an_open_jaw() -> None:
     curves = face(np.array([0.4, 0.4]))
     curves[:, arkit.INDEX["mouthClose"]] = 0.1, 0.5

@@ -223,7 +223,7 @@ def test_losses_weigh_only_what_was_captured() -> None:
     assert losses.l1(shifted, truth, mask, counts) == pytest.approx(0.1, abs=1e-6)
     assert losses.mse(shifted, truth, mask, counts) == pytest.approx(0.01, abs=1e-6)
     assert losses.perceptual(shifted, truth, mask, counts) == pytest.approx(0.1, abs=1e-6)
-    assert losses.temporal(shifted, truth, mask, counts, 1) == pytest.approx(0, abs=1e-6)
+    assert losses.temporal(shifted, truth, mask, counts, 1, 100.0) == pytest.approx(0, abs=1e-6)
     assert losses.smoothing(alpha, 0.25) == pytest.approx(0.0625)
 
 
@@ -245,10 +245,11 @@ def test_the_temporal_loss_minds_a_tremble_more_than_a_slow_error() -> None:
     counts = losses.count(mask)
     step = torch.arange(61.0)[None, :, None].expand_as(truth)
     slow, tremble = 0.01 * torch.sin(2 * torch.pi * step / 60), 0.001 * (-1) ** step
-    assert losses.temporal(tremble, truth, mask, counts, 1) > 2 * losses.temporal(slow, truth, mask, counts, 1)
+    loss = [float(losses.temporal(error, truth, mask, counts, 1, 100.0)) for error in (slow, tremble)]
+    assert loss[1] > 2 * loss[0]
     at_30 = losses.count(mask[:, ::2])
     bends = [
-        losses.temporal(error, truth[:, ::every], mask[:, ::every], of, every) - error.diff(dim=1).abs().mean()
+        losses.temporal(error, truth[:, ::every], mask[:, ::every], of, every, 100.0) - error.diff(dim=1).abs().mean()
         for error, of, every in ((slow, counts, 1), (slow[:, ::2], at_30, 2))
     ]
     assert bends[1] == pytest.approx(float(bends[0]), rel=0.05)  # a bend is the same at both rates
@@ -333,7 +334,8 @@ def test_settings_are_checked(tmp_path: Path) -> None:
     for bad in (
         ["epochs", "7"], ["--train.speed", "7"], ["--train.epochs", "many"], ["--train.epochs", "1.5"],
         ["--model.front"], ["--loss", "3"], ["--train.precision", "int3"], ["--train.stride", "64"], ["--model.d", "7"],
-        ["--train.shares", "[\"grid\"]"],
+        ["--train.shares", "[\"grid\"]"], ["--train.shares", "[3]"],
+        ["--train.shares", "[\"grid=0\"]"],
     ):  # fmt: skip
         with pytest.raises(DuomorphError, match="expected"):
             config.read(None, bad)

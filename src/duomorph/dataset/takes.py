@@ -51,7 +51,7 @@ def takes(name: str, part: str) -> list[Take]:
 def _take(folder: Path, entry: manifest.Entry) -> Take:
     clip = formats.read(folder / entry.curves)
     captured = np.array([shape in entry.captured for shape in arkit.NAMES])
-    recording = entry.session or entry.speaker or entry.style
+    recording = "/".join(filter(None, (entry.speaker, entry.session))) or entry.style
     return Take(entry.id, entry.style, recording, folder / entry.audio, clip.weights, captured, clip.fps, clip.start)
 
 

@@ -32,7 +32,8 @@ ROUND, SPREAD, CLOSED = ("UW", "OW", "W"), ("IY", "EH", "S"), ("B", "P", "M")
 SILENT: Final = ("SIL", "PAU", "SP", "")
 FILE: Final = "phones.json"  # in a data set's folder
 SHUT: Final = 0.15  # of the truth's widest: less apart is shut
-WIDEST: Final = 0.9  # quantile of the truth's opening, speaker by speaker
+WIDEST: Final = 0.9  # quantile of the truth's opening, recording by recording
+MUTE: Final = 0.01  # a recording whose widest opening is under this does not speak
 SPELT: Final = {"a": ("lettera", "EY"), "z": ("zed", "Z EH D")}  # GRID's letters as a Briton says them
 
 
@@ -119,18 +120,19 @@ def figures(
         widest opening. silence: mean opening in silence, as a share of that. rounding: how well pucker + funnel tell
         UW OW W from IY EH S (AUC). None where no take has phones.
     """
-    heard = [(times, (predicted, truth), phones, whose) for times, predicted, truth, phones, whose in takes if phones]
+    heard = [(times, (ours, truth), said, whose) for times, ours, truth, said, whose in takes if said and len(truth)]
+    openings: dict[str, list[Float32]] = {}
+    for _, curves, _, whose in heard:
+        openings.setdefault(whose, []).append(metrics.opening(curves[1]))
+    widest = {whose: float(np.quantile(np.concatenate(apart), WIDEST)) for whose, apart in openings.items()}
+    heard = [take for take in heard if widest[take[3]] > MUTE]
     if not heard:
         return None
-    widest = {
-        whose: float(np.quantile(np.concatenate([metrics.opening(t[1][1]) for t in heard if t[3] == whose]), WIDEST))
-        for whose in {take[3] for take in heard}
-    }
     found: dict[str, dict[str, float | int]] = {"closure": {}, "silence": {}, "rounding": {}}
     for side, name in enumerate(("ours", "truth")):
         nearest, idle, high, low = [], [], [], []
         for times, curves, phones, whose in heard:
-            apart, lips = metrics.opening(curves[side]) / max(widest[whose], 1e-6), metrics.rounding(curves[side])
+            apart, lips = metrics.opening(curves[side]) / widest[whose], metrics.rounding(curves[side])
             frame = times[1] - times[0] if len(times) > 1 else 0.0
             for begin, end, phone in phones:
                 span = apart[(times >= begin - frame) & (times <= end + frame)]

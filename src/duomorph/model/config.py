@@ -62,6 +62,8 @@ class ModelConfig:
             raise ModelError(f"got width d = {self.d} for {self.heads} heads: expected a multiple of them; change it")
         if self.bands != MelConfig.bands:
             raise ModelError(f"{self.bands} mel bands do not fit the features: expected {MelConfig.bands}")
+        if self.front_smooth < 1:
+            raise ModelError(f"got front_smooth {self.front_smooth}: expected at least 1 tap; 1 leaves it out")
         if self.history not in ("boxes", "taps"):
             raise ModelError(f"history {self.history!r} is unknown: expected 'boxes' or 'taps'")
         if self.context_ticks & (self.context_ticks - 1):

@@ -88,7 +88,7 @@ class Row:
 EVERY: Final = range(arkit.COUNT)
 TEXTBOOK: Final = {"front": 0, "temporal": 0, "history": "taps"}
 ROWS: Final = (
-    Row("full", "what ships"),
+    Row("full", "nothing left out"),
     Row("textbook", "frequency-wise encoder alone, one weight a tick of history", {"model": TEXTBOOK}),
     Row("textbook + front", "and bands and fine time meet before it", {"model": {"temporal": 0}}),
     Row("mel alone", "single stream", prepare=roles(EVERY, ())),
@@ -118,10 +118,14 @@ def run(row: Row, folder: Path, clips: int, epochs: int, seed: int) -> dict[str,
     """Train and score one row with one seed; what is there already is read."""
     own = folder / f"{row.name.replace(' ', '_').replace('+', 'and')}-{seed}"
     done = own / "score.json"
-    if done.exists():
-        stored: dict[str, float] = json.loads(done.read_text())
-        return stored
     settings = changed(base(epochs, seed), row.sections)
+    asked = {"clips": clips, "settings": settings.to_dict()}
+    if done.exists():
+        stored: dict[str, Any] = json.loads(done.read_text())
+        if stored["asked"] != asked:
+            raise SettingError(f"{str(own)!r} holds a run of other settings: expected the same; choose another folder")
+        known: dict[str, float] = stored["score"]
+        return known
     learned = takes(CORPUS, "train")
     step = max(1, len(learned) // clips)
     began = time.perf_counter()
@@ -132,7 +136,7 @@ def run(row: Row, folder: Path, clips: int, epochs: int, seed: int) -> dict[str,
     weights = (stored_checkpoint["average"]["streams"] / settings.model.tau).softmax(dim=1)[:, 0].numpy()
     score["specialisation"] = float(weights[arkit.MOUTH].mean() - weights[EXPRESSIVE].mean())
     score["minutes"] = round((time.perf_counter() - began) / 60, 2)
-    files.write(done, json.dumps(score).encode())
+    files.write(done, json.dumps({"asked": asked, "score": score}).encode())
     return score
 
 

@@ -1,4 +1,4 @@
-"""Settings of a run: defaults are what trained the shipped weights; a TOML file and flags change them.
+"""Settings of a run: defaults are the recipe from nothing; a TOML file and flags change them.
 
 One promise: only fields that exist can be set, with values of their own type, and the whole of them travels in the
 checkpoint and in the weights.
@@ -15,10 +15,12 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from duomorph.errors import SettingError
 from duomorph.model.config import ModelConfig
+
+_SHARE: Final = re.compile(r"[^=]+=(?!0+(\.0*)?$)\d+(\.\d+)?")  # a style and more than nothing
 
 
 @dataclass(frozen=True)
@@ -65,8 +67,8 @@ class TrainConfig:
                 f"got train.learn {self.learn!r}, style {self.style!r}, start {self.start!r}: expected 'all', or "
                 "'style' with a style and a model to start from; change them"
             )
-        if any(not re.fullmatch(r"[^=]+=\d+(\.\d+)?", share) for share in self.shares):
-            raise SettingError(f"got train.shares {self.shares!r}: expected words like grid=3; change them")
+        if not all(isinstance(share, str) and _SHARE.fullmatch(share) for share in self.shares):
+            raise SettingError(f"got train.shares {self.shares!r}: expected a list of words, [\"grid=3\"]; change it")
         if self.precision not in ("bf16", "fp32"):
             raise SettingError(f"got train.precision {self.precision!r}: expected bf16 or fp32; change it")
 
@@ -79,6 +81,7 @@ class LossConfig:
     l1: float = 1.0
     perceptual: float = 0.5
     temporal: float = 0.2
+    bend: float = 100.0  # of the squared second differences within `temporal`
     smoothing: float = 0.1
 
 

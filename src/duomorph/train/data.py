@@ -99,6 +99,7 @@ def _load_cached(path: Path) -> list[Session]:
 
 
 POOL_S: Final = 1800  # of sound
+CHAINING: Final = 2  # version of how takes become sessions: older caches are not taken for these
 _WORDS: Final = ("style", "recording")
 _PARTS: Final = ("mel", "emotion", "curves", "known", "captured")
 
@@ -147,7 +148,8 @@ def build(takes: list[Take], augment: AugmentConfig, seed: int, cache: Path, alo
     noises: list[Float32] = []
     for turn in range(augment.rounds):
         how = asdict(replace(augment, rounds=1)) if turn else {}
-        names = json.dumps([FEATURES, how, seed, turn, alone, print_of, [(take.name, take.style) for take in takes]])
+        named = [(take.name, take.style) for take in takes]
+        names = json.dumps([FEATURES, CHAINING, how, seed, turn, alone, print_of, named])
         path = cache / f"sessions-{hashlib.sha256(names.encode()).hexdigest()[:16]}.npz"
         if not path.exists():
             order = np.random.default_rng([seed, turn]).permutation(len(takes))

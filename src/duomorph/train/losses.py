@@ -21,8 +21,6 @@ from duomorph.train.config import LossConfig
 PARTS = ("mse", "l1", "perceptual", "temporal", "smoothing")
 _GROUPS = {"mouth": arkit.MOUTH, "expression": arkit.EXPRESSION}
 
-BEND = 100.0  # of the second differences in `temporal`
-
 Counts = dict[str, float]
 
 
@@ -59,12 +57,12 @@ def perceptual(predicted: Tensor, truth: Tensor, mask: Tensor, counts: Counts) -
     return sum(means, error.new_zeros(())) / max(1, len(present))
 
 
-def temporal(predicted: Tensor, truth: Tensor, mask: Tensor, counts: Counts, every: int) -> Tensor:
-    """Mean absolute error of the differences from frame to frame, and mean squared error of the differences of
-    these, which is what a tremble shows in; values are `every` ticks apart, bends are counted per tick."""
+def temporal(predicted: Tensor, truth: Tensor, mask: Tensor, counts: Counts, every: int, bend: float) -> Tensor:
+    """Mean absolute error of the differences from frame to frame, and `bend` times the mean squared error of the
+    differences of these, in which a tremble shows; values are `every` ticks apart, bends are counted per tick."""
     error, steps = predicted - truth, _both(mask)
     bends = error.diff(n=2, dim=1).square() / every**4
-    return _mean(error.diff(dim=1).abs(), steps, counts["steps"]) + BEND * _mean(bends, _both(steps), counts["bends"])
+    return _mean(error.diff(dim=1).abs(), steps, counts["steps"]) + bend * _mean(bends, _both(steps), counts["bends"])
 
 
 def smoothing(alpha: Tensor, target: float) -> Tensor:
@@ -88,7 +86,7 @@ def losses(
         mse(predicted, truth, mask, counts),
         l1(predicted, truth, mask, counts),
         perceptual(predicted, truth, mask, counts),
-        temporal(predicted, truth, mask, counts, every),
+        temporal(predicted, truth, mask, counts, every, weights.bend),
         smoothing(alpha, alpha_target) * share,
     ])  # fmt: skip
     factors = values.new_tensor([getattr(weights, name) for name in PARTS])

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from duomorph.clock import MAX_DELAY, ROWS_PER_TICK, TICK_RATE
+from duomorph.errors import SettingError
 from duomorph.mel import MelConfig
 from duomorph.model.config import UPDATE_TICKS, ModelConfig
 from duomorph.train.config import Settings, TrainConfig
@@ -69,8 +70,8 @@ def stride_at(progress: float, config: TrainConfig) -> int:
 
 def chances(sessions: list[Session], config: TrainConfig) -> NDArray[np.float64]:
     """How probably each session is drawn: by its length at balance 0; with more, a small recording among those of its
-    style, and a style of little sound among the styles, comes more often than its share. At 1 all are alike. Where
-    shares of the styles are named, they decide about the styles."""
+    style, and a style of little sound among the styles, comes more often than its share. At 1 the styles, and the
+    recordings of each, are alike. Where shares of the styles are named, they decide about the styles."""
     share = np.array([len(session) for session in sessions], dtype=float)
     wanted = {style: float(much) for style, much in (word.split("=") for word in config.shares)}
     for kind in ("recording", "style"):
@@ -90,6 +91,9 @@ class Sampler:
     def __init__(self, sessions: list[Session], alone: list[Session], settings: Settings) -> None:
         self.sessions, self.alone, self.config = sessions, alone, settings.train
         self.ticks = settings.train.window_frames * FRAME_TICKS + settings.model.warm_up_ticks
+        named = {share.partition("=")[0] for share in settings.train.shares}
+        if unknown := named - {session.style for session in sessions}:
+            raise SettingError(f"train.shares names {min(unknown)!r}: expected styles of the data; change it")
         self._chances = [chances(of, settings.train) for of in (sessions, alone)]
 
     def __call__(self, step: int, progress: float) -> tuple[list[Window], int]:
