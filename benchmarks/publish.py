@@ -124,7 +124,10 @@ def ablations() -> str:
     """Every row of the ablations."""
     from duomorph.train.ablate import markdown
 
-    return markdown(_load("ablations")["rows"])
+    result = _load("ablations")
+    seeds = max(len(row["scores"]) for row in result["rows"])
+    told = f"{result['clips']} clips, {result['epochs']} epochs, {seeds} seeds; ±: half the range; without: one seed."
+    return f"{told}\n\n{markdown(result['rows'])}"
 
 
 def _against(row: str) -> tuple[str, str, str, str]:
@@ -139,12 +142,14 @@ def _against(row: str) -> tuple[str, str, str, str]:
     )
     gain, noise = other - full, off + spread
     jaw = [sum(score["r_jawOpen"] for score in scores[name]) / len(scores[name]) for name in ("full", row)]
+    seeds = min(len(scores["full"]), len(scores[row]))
     verdict = "held" if gain > noise else "**refuted**" if -gain > noise else "no difference beyond the seeds'"
-    verdict = verdict if len(scores["full"]) > 1 else "open: one seed"
+    verdict = f"{verdict}, in short runs" if seeds > 1 else "open: one seed"
     measured = (
-        f"with MAE {full:.5f} ± {off:.5f}, r(jawOpen) {jaw[0]:.3f}; without {other:.5f} ± {spread:.5f}, {jaw[1]:.3f}"
+        f"full: MAE {full:.5f} ± {off:.5f}, r(jawOpen) {jaw[0]:.3f}; {row}: {other:.5f} ± {spread:.5f}, {jaw[1]:.3f}"
     )
-    return "`duomorph ablate`", f"{result['clips']} GRID clips, {len(scores['full'])} seeds", measured, verdict
+    data = f"{result['clips']} GRID clips, {result['epochs']} epochs, {seeds} seed{'s' * (seeds > 1)}"
+    return "`duomorph ablate`", data, measured, verdict
 
 
 def claims() -> str:
