@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import ctypes.util
 import json
-import os
 import shutil
-import subprocess
-import sys
 from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
@@ -16,19 +13,12 @@ import numpy as np
 import pytest
 import soundfile
 
+from command import RECIPES, run_recipe
 from duomorph import articulate, formats
 from duomorph.arkit import INDEX
 from duomorph.dataset import check, manifest, split
 from duomorph.evaluate import phones
 from duomorph.evaluate.metrics import opening
-
-RECIPES = Path(__file__).parents[1] / "recipes"
-
-
-def run(root: Path | None, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-W", "error", str(RECIPES / "articulate.py"), *map(str, arguments)]
-    environment = {**os.environ, "DUOMORPH_CORPUS": str(root or "")}
-    return subprocess.run(command, capture_output=True, text=True, env=environment)
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +48,7 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_speech_becomes_data_sets_with_faces(toy: Path, tmp_path: Path) -> None:
-    done = run(toy, "-o", tmp_path, "--corpora", "librispeech", "emodb", "--workers", "1")
+    done = run_recipe("articulate.py", toy, "-o", tmp_path, "--corpora", "librispeech", "emodb", "--workers", "1")
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [
         "librispeech: 3 clips of 3 speakers, 2 clips held out (split.json)",
@@ -97,13 +87,14 @@ def test_speech_becomes_data_sets_with_faces(toy: Path, tmp_path: Path) -> None:
     assert figures["silence"]["truth"] < 0.05
 
     before = (readers / "manifest.jsonl").read_bytes()
-    assert run(toy, "-o", tmp_path, "--corpora", "librispeech").returncode == 0
+    assert run_recipe("articulate.py", toy, "-o", tmp_path, "--corpora", "librispeech").returncode == 0
     assert (readers / "manifest.jsonl").read_bytes() == before
 
 
 def test_without_grid_is_another_face_of_the_same_speech(toy: Path, tmp_path: Path) -> None:
     for name, option in (("with", []), ("without", ["--without-grid"])):
-        done = run(toy, "-o", tmp_path / name, "--corpora", "librispeech", "--fps", "30", "--workers", "1", *option)
+        flags = ["--corpora", "librispeech", "--fps", "30", "--workers", "1", *option]
+        done = run_recipe("articulate.py", toy, "-o", tmp_path / name, *flags)
         assert done.returncode == 0, done.stderr
     one, other = (formats.read(tmp_path / name / "librispeech/curves/ls-1-0.jsonl") for name in ("with", "without"))
     assert one.fps == other.fps == 30
@@ -112,7 +103,7 @@ def test_without_grid_is_another_face_of_the_same_speech(toy: Path, tmp_path: Pa
 
 
 def test_without_a_corpus_one_sentence(tmp_path: Path) -> None:
-    done = run(None, "-o", tmp_path / "out")
+    done = run_recipe("articulate.py", None, "-o", tmp_path / "out")
     assert done.returncode == 1
     assert done.stderr.startswith("articulate.py: no corpus")
     assert done.stderr.count("\n") == 1

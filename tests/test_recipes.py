@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,17 +9,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from command import run_recipe
 from duomorph import arkit, corpus, formats
 from duomorph.dataset import check, manifest, split
 from lips import filmed, speech
-
-RECIPES = Path(__file__).parents[1] / "recipes"
-
-
-def run(recipe: str, root: Path | None, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-W", "error", str(RECIPES / recipe), *map(str, arguments)]
-    environment = {**os.environ, "DUOMORPH_CORPUS": str(root or "")}
-    return subprocess.run(command, capture_output=True, text=True, env=environment)
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +55,7 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_grid_becomes_two_styles(toy: Path, tmp_path: Path) -> None:
     out = tmp_path / "grid"
-    done = run("grid.py", toy, "-o", out)
+    done = run_recipe("grid.py", toy, "-o", out)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "5 clips in two styles, 2 of them held out (split.json)\n"
     entries = {entry.id: entry for entry in manifest.read(out)}
@@ -89,7 +79,7 @@ def test_grid_becomes_two_styles(toy: Path, tmp_path: Path) -> None:
     np.testing.assert_allclose(after["jawOpen"], before["jawOpen"], atol=1e-6)
     assert before["mouthFunnel"].std() < 0.01 < after["mouthFunnel"].std()
     manifest_before = (out / "manifest.jsonl").read_bytes()
-    assert run("grid.py", toy, "-o", out).returncode == 0
+    assert run_recipe("grid.py", toy, "-o", out).returncode == 0
     assert (out / "manifest.jsonl").read_bytes() == manifest_before
 
 
@@ -99,7 +89,7 @@ def _takes(toy: Path) -> list[corpus.Take]:
 
 def test_what_is_held_out_is_not_fitted_on(toy: Path, tmp_path: Path) -> None:
     """Held-out lips that are torn about leave every other clip as it was."""
-    assert run("grid.py", toy, "-o", tmp_path / "one").returncode == 0
+    assert run_recipe("grid.py", toy, "-o", tmp_path / "one").returncode == 0
     torn = tmp_path / "corpus" / "grid_s1"
     torn.mkdir(parents=True)
     (torn / "audio").symlink_to(toy / "grid_s1" / "audio")
@@ -109,7 +99,7 @@ def test_what_is_held_out_is_not_fitted_on(toy: Path, tmp_path: Path) -> None:
         if clip in corpus.held_out()["grid_s1"]:
             arrays["lips_u16"][row] = arrays["lips_u16"][row][::-1] // 2 + 16384
     np.savez(torn / "faces.npz", **arrays)
-    assert run("grid.py", tmp_path / "corpus", "-o", tmp_path / "two").returncode == 0
+    assert run_recipe("grid.py", tmp_path / "corpus", "-o", tmp_path / "two").returncode == 0
     one, two = (
         {entry.id: entry.checksum["curves"] for entry in manifest.read(tmp_path / name)} for name in ("one", "two")
     )
@@ -118,7 +108,7 @@ def test_what_is_held_out_is_not_fitted_on(toy: Path, tmp_path: Path) -> None:
 
 
 def test_facegood_comes_with_its_fold(toy: Path, tmp_path: Path) -> None:
-    done = run("facegood.py", toy, "-o", tmp_path / "facegood")
+    done = run_recipe("facegood.py", toy, "-o", tmp_path / "facegood")
     assert done.returncode == 0, done.stderr
     entries = {entry.id: entry for entry in manifest.read(tmp_path / "facegood")}
     take = entries["1114_9_01"]
@@ -134,7 +124,7 @@ def test_facegood_comes_with_its_fold(toy: Path, tmp_path: Path) -> None:
 
 def test_one_data_set_of_both(toy: Path, tmp_path: Path) -> None:
     for recipe in ("grid.py", "facegood.py"):
-        assert run(recipe, toy, "-o", tmp_path / "both").returncode == 0
+        assert run_recipe(recipe, toy, "-o", tmp_path / "both").returncode == 0
     assert {entry.style for entry in manifest.read(tmp_path / "both")} == {"grid", "grid_restored", "facegood"}
     assert len(split.held_out(tmp_path / "both")) == 5
     assert check.check(tmp_path / "both").fatal == 0
@@ -142,7 +132,7 @@ def test_one_data_set_of_both(toy: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("recipe", ["grid.py", "facegood.py"])
 def test_without_a_corpus_one_sentence(recipe: str, tmp_path: Path) -> None:
-    done = run(recipe, None, "-o", tmp_path / "out")
+    done = run_recipe(recipe, None, "-o", tmp_path / "out")
     assert done.returncode == 1
     assert done.stderr.startswith(f"{recipe}: no corpus")
     assert done.stderr.count("\n") == 1
@@ -153,7 +143,7 @@ def test_without_a_corpus_one_sentence(recipe: str, tmp_path: Path) -> None:
 def test_videos_become_the_same_two_styles(corpus: Path, ffmpeg: str, tmp_path: Path) -> None:
     pytest.importorskip("mediapipe")
     model = corpus / "models" / "face_landmarker.task"
-    done = run("grid.py", None, "-o", tmp_path / "out", "--videos", corpus / "fixtures", "--landmarker", model)
+    done = run_recipe("grid.py", None, "-o", tmp_path / "out", "--videos", corpus / "fixtures", "--landmarker", model)
     assert done.returncode == 0, done.stderr
     entries = {entry.id: entry for entry in manifest.read(tmp_path / "out")}
     assert sorted(entries) == ["s1_bbaf2n", "s1_bbaf2n.restored", "s1_lwik9s", "s1_lwik9s.restored"]
