@@ -159,7 +159,8 @@ def of_corpus(name: str, fit: articulate.Fit | None) -> dict[str, Any]:
         times = np.arange(int(seconds * 60)) / 60
         said = articulate.spoken(utterance.phones, utterance.phone_set, seconds)
         weights = articulate.curves(said, articulate.loudness(sound), times, fit)
-        takes.append((times, weights, weights, articulate.arpabet(utterance.phones, utterance.phone_set, seconds)))
+        phones = articulate.arpabet(utterance.phones, utterance.phone_set, seconds)
+        takes.append((times, weights, weights, phones, utterance.speaker))
         drawn.append(fitting.sides_as_one(weights))
     shown = evaluated.figures(takes)
     assert shown
