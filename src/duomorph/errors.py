@@ -19,7 +19,7 @@ class AudioError(DuomorphError):
 
 
 class FormatError(DuomorphError):
-    """A curve file cannot be read or written, or its format is unknown."""
+    """A curve file or packet cannot be read or written, or its format is unknown."""
 
 
 class SettingError(DuomorphError):
@@ -32,6 +32,10 @@ class ModelError(DuomorphError):
 
 class CorpusError(DuomorphError):
     """Training or evaluation data is absent or malformed."""
+
+
+class LiveError(DuomorphError):
+    """A microphone, port or listener is not to be had."""
 
 
 class MissingExtra(DuomorphError):

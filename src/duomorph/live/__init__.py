@@ -1,0 +1,1 @@
+"""Live: sound in, frames out to other programs, for hours."""
