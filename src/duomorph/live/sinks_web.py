@@ -152,6 +152,8 @@ class WebSink:
         sender = asyncio.create_task(self._feed(connection, client))
         try:
             async for message in connection:
+                if self._stop.is_set():
+                    break
                 self._on_command(web.command(message))
                 await asyncio.sleep(COMMAND_S)
         except FormatError as problem:
