@@ -32,6 +32,7 @@ from duomorph.shaping import RAW, Shaper, Shaping
 Float32 = NDArray[np.float32]
 
 BLOCK: Final = 2 * SAMPLE_RATE  # most samples at once: bounds memory, no result depends on it
+PATIENCE: Final = SAMPLE_RATE // 20  # samples that the emotion stream hears later, in a call that gives no frame; at most
 REST_TICKS: Final = TICK_RATE  # of silence, after which the face is at rest
 
 
@@ -77,6 +78,7 @@ class Stream:
         self._state = self._engine.start()
         self._updates = np.zeros((0, self._engine.config.emotion_inputs), dtype=np.float32)  # from the held one on
         self._held = 0  # number of the update in row 0
+        self._unheard = np.zeros(0, dtype=np.float32)  # by the emotion stream
         self._ticks = 0  # given to the network so far
         self._curves = np.zeros((0, arkit.COUNT), dtype=np.float32)  # ticks not yet all used
         self._first = -self.delay  # the tick of row 0; rows before tick 0 are what no frame asks for
@@ -141,10 +143,14 @@ class Stream:
     def _hear(self, samples: Float32) -> Float32:
         """One block through features and network: (S,) -> the curves (n, 52) of the ticks it completes."""
         mel = self._mel.feed(samples)  # (n, 2, 80)
-        self._updates = np.concatenate([self._updates, self._emotion.feed(samples)])
-        if len(mel) == 0:
-            return self._shaper.feed(samples, np.zeros((0, arkit.COUNT), dtype=np.float32))
         update = (self._ticks + np.arange(len(mel))) // UPDATE_TICKS  # the one that each tick holds
+        self._unheard = np.concatenate([self._unheard, samples])
+        needed = len(mel) and update[-1] >= self._held + len(self._updates)
+        if needed or not len(mel) or len(self._unheard) > PATIENCE:  # else no frame waits for the voice features
+            self._updates = np.concatenate([self._updates, self._emotion.feed(self._unheard)])
+            self._unheard = self._unheard[:0]
+        if not len(mel):
+            return self._shaper.feed(samples, np.zeros((0, arkit.COUNT), dtype=np.float32))
         rows = self._updates[: update[-1] - self._held + 1]
         weights, self._state = self._engine.step(
             mel, rows, update - self._held, self._style, self.delay, self._state
