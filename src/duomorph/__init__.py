@@ -17,20 +17,22 @@ if TYPE_CHECKING:
     from duomorph.clip import Clip
     from duomorph.errors import DuomorphError
     from duomorph.face import Face, load
+    from duomorph.live import live
     from duomorph.stream import Stream
 
 __version__ = "0.1.0"
-__all__ = ["Clip", "DuomorphError", "Face", "Stream", "load"]
+__all__ = ["Clip", "DuomorphError", "Face", "Stream", "live", "load"]
 
-_HOMES = {"Clip": "clip", "DuomorphError": "errors", "Face": "face", "Stream": "stream", "load": "face"}
+_HOMES = {
+    "Clip": "clip", "DuomorphError": "errors", "Face": "face", "Stream": "stream", "live": "live", "load": "face",
+}  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'duomorph' has no attribute {name!r}")
     value = getattr(import_module(f"duomorph.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
+    return globals().setdefault(name, value)  # `live` is there by now: the package, which can be called
 
 
 def __dir__() -> list[str]:

@@ -32,7 +32,7 @@ from duomorph.shaping import RAW, Shaper, Shaping
 Float32 = NDArray[np.float32]
 
 BLOCK: Final = 2 * SAMPLE_RATE  # most samples at once: bounds memory, no result depends on it
-PATIENCE: Final = SAMPLE_RATE // 20  # samples that the emotion stream hears later, in a call that gives no frame; at most
+PATIENCE: Final = SAMPLE_RATE // 20  # most samples that wait for the emotion stream until a call gives no frame
 REST_TICKS: Final = TICK_RATE  # of silence, after which the face is at rest
 
 

@@ -66,15 +66,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from duomorph.cli.data import add_data  # which builds on this module
+    from duomorph.cli.data import add_data  # which build on this module
+    from duomorph.cli.live import add_live
 
     parser = _Parser(prog="duomorph", description="Speech in, the 52 ARKit face curves out.", allow_abbrev=False)
     parser.add_argument("--version", action="store_true", help="print the version and stop")
     parser.set_defaults(run=_version)
     verbs = parser.add_subparsers(title="commands", metavar="COMMAND")
     for add in (
-        add_animate, add_preview, add_convert, add_info, add_egemaps, add_data, add_train, add_finetune, add_evaluate,
-        add_ablate, add_bench, add_export,
+        add_animate, add_live, add_preview, add_convert, add_info, add_egemaps, add_data, add_train, add_finetune,
+        add_evaluate, add_ablate, add_bench, add_export,
     ):  # fmt: skip
         add(verbs)
     return parser
@@ -384,10 +385,9 @@ def add_export(verbs: Verbs) -> None:
 
 def _export(arguments: argparse.Namespace) -> int:
     _need("torch", "train")
-    from duomorph import files
     from duomorph.train.publish import publish
 
-    target = files.folder(arguments.output) / "duomorph.onnx"
+    target = Path(arguments.output) / "duomorph.onnx"
     publish(arguments.checkpoint, target, arguments.style)
     print(target)
     return 0

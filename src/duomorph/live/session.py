@@ -121,8 +121,8 @@ class Live:
         self._due: deque[tuple[float, Frame]] = deque()  # made, and the moments at which they may leave
         self._anchor = Anchor()
         self._heard = 0  # samples of the source
-        self._patience = float(self._voice.stream.lookahead_s) + self.source.block_s
-        self._closed = False
+        self._until_due_s = float(self._voice.stream.lookahead_s) + self.source.block_s
+        self._stopped = self._closed = False
 
     def __enter__(self) -> Self:
         return self
@@ -130,9 +130,13 @@ class Live:
     def __exit__(self, *problem: object) -> None:
         self.close()
 
+    def stop(self) -> None:
+        """End as if the sound ended here: the frames of what was heard still come. From any thread, or a signal."""
+        self._stopped = True
+
     def close(self) -> None:
         """Let go of the source; who iterates gets no more frames. From any thread."""
-        self._closed = True
+        self._stopped = self._closed = True
         self.source.close()
 
     def command(self, command: Command) -> None:
@@ -145,7 +149,7 @@ class Live:
 
     def __iter__(self) -> Iterator[Frame]:
         try:
-            while not self._closed and (block := self.source.read(self._wait())) is not None:
+            while not self._stopped and (block := self.source.read(self._wait())) is not None:
                 self._hear(block)
                 yield from self._leave()
             while self._finish():
@@ -204,7 +208,7 @@ class Live:
     def _queue(self, sound: Float32, frames: list[Frame], timed: bool) -> None:
         self._take(sound, frames)
         for frame in frames:
-            self._due.append((self._anchor.moment + frame.time_s + self._patience if timed else -math.inf, frame))
+            self._due.append((self._anchor.moment + frame.time_s + self._until_due_s if timed else -math.inf, frame))
 
     def _finish(self) -> bool:
         """Put the last frames in the queue; are there any still to leave?"""
