@@ -26,7 +26,7 @@ from duomorph.dataset.takes import parts, sessions, takes  # noqa: E402
 from duomorph.errors import CorpusError, DuomorphError, ModelError, SettingError  # noqa: E402
 from duomorph.evaluate import evaluate  # noqa: E402
 from duomorph.model.config import ModelConfig  # noqa: E402
-from duomorph.train import config, finetune, losses, windows  # noqa: E402
+from duomorph.train import config, data, finetune, losses, windows  # noqa: E402
 from duomorph.train.config import AugmentConfig, LossConfig, Settings, TrainConfig  # noqa: E402
 from duomorph.train.data import Session  # noqa: E402
 from duomorph.train.loop import Trainer, train  # noqa: E402
@@ -323,6 +323,29 @@ def test_sessions_keep_to_one_recording() -> None:
 
     mixed = [take("a1", "a", 30), take("b1", "b", 50), take("a2", "a", 29), take("b2", "b", 20), take("a3", "a", 90)]
     assert [[one.name for one in group] for group in sessions(mixed)] == [["a1", "a2"], ["b1"], ["b2"], ["a3"]]
+
+
+def test_features_are_kept_recording_by_recording(tmp_path: Path) -> None:
+    def take(recording: str, k: int) -> Take:
+        face, captured = np.zeros((30, 52), dtype=np.float32), np.ones(52, dtype=bool)
+        one = Take(f"{recording}{k}", "grid", recording, Path(), face, captured, Fraction(30))
+        one.__dict__["audio"] = np.random.default_rng(k).normal(0, 0.1, 16000).astype(np.float32)
+        return one
+
+    anna, ben = [take("anna", 0), take("anna", 1)], [take("ben", 2)]
+    how = AugmentConfig(rounds=2, noise=0.0)
+    first = data.build(anna, how, 0, tmp_path)
+    kept = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    assert len(kept) == 2  # rounds
+    both = data.build([*anna, *ben], how, 0, tmp_path)
+    now = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    assert len(now) == 4
+    assert now | kept == now
+    assert [session.recording for session in both] == ["anna", "ben"] * 2
+    again = [session for session in both if session.recording == "anna"]
+    for one, other in zip(first, again, strict=True):
+        np.testing.assert_array_equal(one.mel, other.mel)
+    assert len(first[0]) != len(first[1])  # the second round runs at another speed
 
 
 def test_settings_are_checked(tmp_path: Path) -> None:

@@ -16,11 +16,10 @@ import multiprocessing
 import os
 import sys
 import zlib
-from collections.abc import Callable
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
-from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
@@ -40,6 +39,7 @@ from duomorph.train.augment import disturbed, faster, made_noise, pause
 from duomorph.train.config import AugmentConfig
 
 Float32 = NDArray[np.float32]
+
 
 @dataclass(frozen=True)
 class Session:
@@ -89,18 +89,8 @@ def _session(takes: list[Take], lengths: list[int], sound: Float32) -> Session:
     return Session(takes[0].style, takes[0].recording, mel, emotion, curves, known, takes[0].captured)
 
 
-def _load_cached(path: Path) -> list[Session]:
-    with np.load(path) as stored:
-        count = int(stored["count"])
-        return [
-            Session(str(stored[f"style{i}"]), str(stored[f"recording{i}"]), *(stored[f"{part}{i}"] for part in _PARTS))
-            for i in range(count)
-        ]
-
-
 POOL_S: Final = 1800  # of sound
-CHAINING: Final = 2  # version of how takes become sessions: older caches are not taken for these
-_WORDS: Final = ("style", "recording")
+CHAINING: Final = 3  # version of how takes become sessions: older caches are not taken for these
 _PARTS: Final = ("mel", "emotion", "curves", "known", "captured")
 
 
@@ -116,51 +106,96 @@ def _pieces(group: list[Take], augment: AugmentConfig, rng: np.random.Generator)
     return chained
 
 
-def _made(job: tuple[int, list[Take]], augment: AugmentConfig | None, noises: list[Float32], seed: int) -> Session:
-    """One session of a round; `job` is its number and its takes, `seed` the round's. No augmentation: as it is."""
-    number, group = job
-    if augment is None:
-        return _session(group, [len(take.audio) for take in group], np.concatenate([take.audio for take in group]))
-    rng = np.random.default_rng([seed, number])
-    pieces = _pieces(group, augment, rng)
-    sound = disturbed(np.concatenate([piece for _, piece in pieces]), augment, noises, rng)
+@dataclass(frozen=True)
+class _Job:
+    """One session to be made: the takes it is made of, and the seeds of what is done to them; none: as they are."""
+
+    takes: list[Take]
+    augment: AugmentConfig
+    seeds: tuple[int, ...]
+
+
+_sounds: list[Float32] = []  # of the process: background noises, which all its jobs share
+
+
+def _share(noises: list[Float32]) -> None:
+    _sounds[:] = noises
+
+
+def _made(job: _Job) -> Session:
+    """A session and its features."""
+    if not job.seeds:
+        sounds = [take.audio for take in job.takes]
+        return _session(job.takes, [len(sound) for sound in sounds], np.concatenate(sounds))
+    rng = np.random.default_rng(job.seeds)
+    pieces = _pieces(job.takes, job.augment, rng)
+    sound = disturbed(np.concatenate([piece for _, piece in pieces]), job.augment, _sounds, rng)
     return _session([take for take, _ in pieces], [len(piece) for _, piece in pieces], sound)
 
 
-def _all(groups: list[list[Take]], make: Callable[[tuple[int, list[Take]]], Session]) -> list[Session]:
-    """The sessions of a round, by all cores where that is worth their start."""
-    jobs, workers = list(enumerate(groups)), os.cpu_count() or 1
-    seconds = sum(len(take.audio) for group in groups for take in group) / SAMPLE_RATE
-    if workers == 1 or seconds < POOL_S:
-        return [make(job) for job in jobs]
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:  # torch's threads do not fork
-        return list(pool.map(make, jobs, chunksize=max(1, len(jobs) // (8 * workers))))
+def _all(jobs: list[_Job]) -> Iterator[Session]:
+    """The sessions in their order, by all cores where that is worth their start."""
+    disturb = any(job.seeds and job.augment.noise for job in jobs)
+    noises, workers = _noises() if disturb else [], os.cpu_count() or 1
+    if workers == 1 or sum(len(take.audio) for job in jobs for take in job.takes) < POOL_S * SAMPLE_RATE:
+        _share(noises)
+        yield from map(_made, jobs)
+        return
+    spawn = multiprocessing.get_context("spawn")  # torch's threads do not fork
+    with ProcessPoolExecutor(workers, spawn, initializer=_share, initargs=(noises,)) as pool:
+        yield from pool.map(_made, jobs, chunksize=max(1, min(8, len(jobs) // (8 * workers))))
+
+
+@dataclass(frozen=True)
+class _Part:
+    """The sessions of one recording in one round, and the file that keeps them."""
+
+    path: Path
+    jobs: list[_Job]
+
+    def save(self, made: list[Session]) -> None:
+        arrays = {f"{part}{i}": getattr(s, part) for i, s in enumerate(made) for part in _PARTS}
+        with files.atomic(self.path) as temporary:
+            np.savez(temporary, allow_pickle=False, **arrays)
+
+    def load(self) -> list[Session]:
+        of = self.jobs[0].takes[0]
+        with np.load(self.path) as stored:
+            arrays = [[stored[f"{part}{i}"] for part in _PARTS] for i in range(len(self.jobs))]
+        return [Session(of.style, of.recording, *parts) for parts in arrays]
+
+
+def _part(takes: list[Take], augment: AugmentConfig, seed: int, turn: int, cache: Path, alone: bool) -> _Part:
+    """How the takes of one recording become sessions in round `turn`."""
+    print_of = zlib.crc32(b"".join(take.weights.tobytes() for take in takes))
+    how = asdict(replace(augment, rounds=1)) if turn else {}
+    named = [(take.name, take.style) for take in takes]
+    words = json.dumps([FEATURES, CHAINING, how, seed, turn, alone, print_of, takes[0].recording, named])
+    key = hashlib.sha256(words.encode()).hexdigest()[:16]
+    order = np.random.default_rng([seed, turn]).permutation(len(takes))
+    groups = [[take] for take in takes] if alone else chained(takes[index] for index in order)
+    seeds = (seed, turn, int(key[:8], 16)) if turn else ()
+    jobs = [_Job(group, augment, (*seeds, number) if turn else ()) for number, group in enumerate(groups)]
+    return _Part(cache / f"sessions-{key}.npz", jobs)
 
 
 def build(takes: list[Take], augment: AugmentConfig, seed: int, cache: Path, alone: bool = False) -> list[Session]:
     """Sessions of `takes`, `augment.rounds` times over; the first round is unchanged, later ones are augmented.
 
     With `alone`, each take is a session of its own, as a short file is to the user who animates it. Features are
-    cached under `cache`, keyed by takes and their curves, augmentation, seed, round and feature version.
+    cached under `cache`, recording by recording, keyed by takes and their curves, augmentation, seed, round and
+    feature version: another corpus beside the first computes its own alone.
     """
-    print_of = zlib.crc32(b"".join(take.weights.tobytes() for take in takes))
-    sessions: list[Session] = []
-    noises: list[Float32] = []
-    for turn in range(augment.rounds):
-        how = asdict(replace(augment, rounds=1)) if turn else {}
-        named = [(take.name, take.style) for take in takes]
-        names = json.dumps([FEATURES, CHAINING, how, seed, turn, alone, print_of, named])
-        path = cache / f"sessions-{hashlib.sha256(names.encode()).hexdigest()[:16]}.npz"
-        if not path.exists():
-            order = np.random.default_rng([seed, turn]).permutation(len(takes))
-            groups = [[take] for take in takes] if alone else chained(takes[index] for index in order)
-            noises = noises or (_noises() if turn and augment.noise else [])
-            how_made = partial(_made, augment=augment if turn else None, noises=noises, seed=1000 * seed + turn)
-            made = _all(groups, how_made)
-            arrays = {f"{part}{i}": getattr(s, part) for i, s in enumerate(made) for part in _PARTS}
-            words = {f"{part}{i}": np.array(getattr(s, part)) for i, s in enumerate(made) for part in _WORDS}
-            cache.mkdir(parents=True, exist_ok=True)
-            with files.atomic(path) as temporary:
-                np.savez(temporary, allow_pickle=False, count=np.array(len(made)), **words, **arrays)
-        sessions += _load_cached(path)
-    return sessions
+    recordings: dict[tuple[str, str], list[Take]] = {}
+    for take in takes:
+        recordings.setdefault((take.style, take.recording), []).append(take)
+    parts = [
+        _part(own, augment, seed, turn, cache, alone) for turn in range(augment.rounds) for own in recordings.values()
+    ]
+    missing = [part for part in parts if not part.path.exists()]
+    if missing:
+        cache.mkdir(parents=True, exist_ok=True)
+        made = _all([job for part in missing for job in part.jobs])
+        for part in missing:
+            part.save([next(made) for _ in part.jobs])
+    return [session for part in parts for session in part.load()]
