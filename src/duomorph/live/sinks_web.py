@@ -32,8 +32,8 @@ from duomorph.errors import FormatError, LiveError
 from duomorph.wire import Command, Frame, web
 
 MOST_CLIENTS: Final = 32
-MOST_WAITING: Final = 4  # frames for a client whose line is full; older ones are dropped
-LINE_BYTES: Final = 16_384  # that the system may hold for a client: a second of frames, not minutes
+MOST_WAITING: Final = 4  # frames for a client that is behind; older ones are dropped
+MOST_UNDERWAY: Final = 32  # frames that a client has not yet confirmed: without it, buffers hold 12 s of old ones
 COMMAND_S: Final = 0.01  # between two commands of one client; the rest waits at its end of the line
 OPEN_S: Final = 5.0
 CLOSE_S: Final = 1.0
@@ -72,7 +72,6 @@ class WebSink:
         except (OSError, UnicodeError) as problem:
             reason = getattr(problem, "strerror", None) or problem
             raise LiveError(f"{name}: cannot listen on {host}, port {port} ({reason}): choose another") from None
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LINE_BYTES)  # handed down to each client's
         self.port: int = self._socket.getsockname()[1]
         self._origins, self._hello, self._on_command = origins, hello, on_command
         self._clients: set[_Client] = set()
@@ -110,7 +109,6 @@ class WebSink:
             close_timeout=CLOSE_S,
             max_size=web.MAX_COMMAND,
             max_queue=4,
-            write_limit=LINE_BYTES // 4,
             server_header=None,
             logger=_logger,
         ):
@@ -167,7 +165,12 @@ class WebSink:
     async def _feed(self, connection: ServerConnection, client: _Client) -> None:
         with contextlib.suppress(ConnectionClosed):
             await connection.send(self._hello)
+            earlier, sent = await connection.ping(), 0
             while await client.news.wait():
                 client.news.clear()
                 while client.waiting:
                     await connection.send(client.waiting.popleft())
+                    sent += 1
+                    if sent % (MOST_UNDERWAY // 2) == 0:
+                        await earlier
+                        earlier = await connection.ping()

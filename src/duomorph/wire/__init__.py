@@ -45,5 +45,5 @@ class Frame:
 class Command(Enum):
     """What a listener may ask of the voice; the value is its name in every protocol."""
 
-    RESET = "reset"  # begin anew: the next sample is the first of a new stream
-    SILENCE = "silence"  # close the mouth now: the sound was cut off
+    RESET = "reset"  # begin anew: forget all that was heard; the numbers of the frames go on
+    SILENCE = "silence"  # close the mouth now: the speech was cut off
