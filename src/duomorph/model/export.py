@@ -136,6 +136,7 @@ def export(network: Network, provenance: Provenance, path: Path) -> None:
     model = to_onnx(network)
     share_weights(model, weights, beside.name)
     onnx.helper.set_model_props(model, meta | {"weights_sha256": hashlib.sha256(weights).hexdigest()})
+    files.folder(path.parent)
     files.write(beside, weights)
     files.write(path, model.SerializeToString(deterministic=True))
 
