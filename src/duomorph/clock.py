@@ -32,12 +32,12 @@ _NUMBER: Final = re.compile(r"\s*[+-]?\d{0,40}(\.\d{0,40})?(/\d{1,40}|[eE][+-]?\
 
 def end_sample(index: int, rate: int | Fraction) -> int:
     """Number of samples before instant `index / rate` s, to the nearest sample (halves round up)."""
-    return math.floor(Fraction(index * SAMPLE_RATE) / Fraction(rate) + Fraction(1, 2))
+    return (2 * index * SAMPLE_RATE * rate.denominator + rate.numerator) // (2 * rate.numerator)
 
 
 def index_at(samples: int, rate: int | Fraction) -> int:
     """The greatest index whose `end_sample` is at most `samples`: how far `samples` of audio reach."""
-    index = math.floor(Fraction(samples) * Fraction(rate) / SAMPLE_RATE)
+    index = samples * rate.numerator // (SAMPLE_RATE * rate.denominator)
     return index + 1 if end_sample(index + 1, rate) <= samples else index
 
 

@@ -65,6 +65,7 @@ class MelStream:
     def __init__(self, config: MelConfig | None = None) -> None:
         self.config = config or MelConfig()
         self._hann = np.hanning(self.config.window + 1)[:-1].astype(np.float32)
+        self._span = np.arange(self.config.window)
         self._bank = filterbank(self.config)
         self.reset()
 
@@ -91,7 +92,7 @@ class MelStream:
         keep = end_sample(self._next, ROW_RATE) - self.config.window - origin
         self._tail = audio[keep:].copy()
         starts = (rows * 2 * SAMPLE_RATE + ROW_RATE) // (2 * ROW_RATE) - self.config.window - origin  # = end_sample
-        windows = np.lib.stride_tricks.sliding_window_view(audio, self.config.window)[starts] * self._hann
+        windows = audio[starts[:, None] + self._span] * self._hann
         spectrum = np.fft.rfft(windows, self.config.fft)  # (rows, bins) complex64
         power = np.maximum((spectrum.real**2 + spectrum.imag**2) @ self._bank, POWER_FLOOR)  # (rows, 80)
         level = self._follow(power.mean(axis=1, dtype=np.float64))

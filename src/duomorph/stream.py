@@ -173,12 +173,14 @@ class Stream:
         """Frames between the ticks at hand."""
         ready = self._first + len(self._curves) - 1  # last tick known
         upto = min(limit, math.floor(ready * self.fps / TICK_RATE) + 1) if ready >= 0 else 0
+        if upto <= self._frames:
+            return self._curves[:0]
         places = [k * Fraction(TICK_RATE) / self.fps for k in range(self._frames, upto)]
         left = np.array([math.floor(place) for place in places], dtype=np.intp) - self._first
         right = np.array([math.ceil(place) for place in places], dtype=np.intp) - self._first
         share = np.array([float(place % 1) for place in places], dtype=np.float32)[:, None]
         frames: Float32 = self._curves[left] * (1 - share) + self._curves[right] * share
-        self._frames = max(self._frames, upto)
+        self._frames = upto
         keep = math.floor(self._frames * TICK_RATE / self.fps) - self._first
         keep = min(max(keep, 0), len(self._curves))
         self._curves = self._curves[keep:]

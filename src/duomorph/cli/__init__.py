@@ -282,6 +282,7 @@ def add_bench(verbs: Verbs) -> None:
     verb = verbs.add_parser("bench", help="measure speed, memory and latency", allow_abbrev=False)
     verb.add_argument("--sound", metavar="FILE", type=Path, help="speech to use (default: the sample that came along)")
     verb.add_argument("--seconds", type=float, default=60.0, help="of speech, repeated as needed (default 60)")
+    verb.add_argument("--live", action="store_true", help="how late live frames are, and how many streams fit")
     _add_model(verb)
     _add_json(verb)
     verb.set_defaults(run=_bench)
@@ -293,6 +294,10 @@ def _bench(arguments: argparse.Namespace) -> int:
     if not 5 <= arguments.seconds <= 3600:
         raise SettingError(f"got --seconds {arguments.seconds:g}: expected 5 to 3600; try 60")
     _check_json(arguments)
+    if arguments.live:
+        from duomorph.live import bench as live
+
+        return _save_json(arguments, live.main(arguments.model, arguments.seconds, arguments.sound))
     return _save_json(arguments, bench.main(arguments.model, arguments.seconds, arguments.sound))
 
 

@@ -31,7 +31,7 @@ from duomorph.clock import SAMPLE_RATE
 from duomorph.errors import SettingError
 from duomorph.face import Face, load
 from duomorph.live.resample import LiveResampler
-from duomorph.live.sources import Block, Blocks, File, Source, mono
+from duomorph.live.sources import NOTHING, Block, Blocks, File, Source, mono
 from duomorph.live.voice import Voice
 from duomorph.shaping import SHIPPED, Shaping
 from duomorph.stream import Latency
@@ -111,7 +111,7 @@ class Live:
         Raises:
             SettingError, AudioError, LiveError, ModelError: a setting, the sound, its device or the model.
         """
-        self.source, self._feed = _source(source, rate)
+        self.source, self._blocks = _source(source, rate)
         self._resampler = LiveResampler(self.source.rate)
         self._voice = Voice(face or load(), fps, delay_ms, style, shaping)
         self._take = take
@@ -121,6 +121,7 @@ class Live:
         self._due: deque[tuple[float, Frame]] = deque()  # made, and the moments at which they may leave
         self._anchor = Anchor()
         self._heard = 0  # samples of the source
+        self._waiting = NOTHING  # at 16 kHz, until it is worth a step
         self._until_due_s = float(self._voice.stream.lookahead_s) + self.source.block_s
         self._stopped = self._closed = False
 
@@ -152,7 +153,8 @@ class Live:
             while not self._stopped and (block := self.source.read(self._wait())) is not None:
                 self._hear(block)
                 yield from self._leave()
-            while self._finish():
+            self._finish()
+            while self._due and not self._closed:
                 yield from self._leave()
                 time.sleep(self._wait())
         finally:
@@ -162,12 +164,12 @@ class Live:
         loop = asyncio.get_running_loop()
         worker = ThreadPoolExecutor(1, "duomorph live")
         try:
-            if self._feed is None:
+            if self._blocks is None:
                 frames = iter(self)
                 while (frame := await loop.run_in_executor(worker, next, frames, None)) is not None:
                     yield frame
                 return
-            async for block in self._feed:
+            async for block in self._blocks:
                 await loop.run_in_executor(worker, self._hear, Block(mono(block), None))
                 for frame in self._leave():
                     yield frame
@@ -192,29 +194,36 @@ class Live:
         if block.at is not None:
             self._anchor.hear(self._heard / self.source.rate, block.at)
         sound = self._resampler.feed(block.samples)
-        over = len(sound) - round(KEEP_S * SAMPLE_RATE)
-        if block.at is not None and len(sound) > BEHIND_S * SAMPLE_RATE:
+        self.stats.level_db = 10 * math.log10(np.square(sound).sum() / max(len(sound), 1) + 1e-12)
+        self._waiting = np.concatenate([self._waiting, sound])
+        over = len(self._waiting) - round(KEEP_S * SAMPLE_RATE)
+        if block.at is not None and len(self._waiting) > BEHIND_S * SAMPLE_RATE:
             self.stats.skipped_s += over / SAMPLE_RATE
-            self._take(sound[:over], [])
+            self._take(self._waiting[:over], [])
             self._voice.skip(over)
-            sound = sound[over:]
-        self.stats.level_db = 10 * math.log10(max(float(np.square(sound).mean()), 1e-12)) if len(sound) else -120.0
+            self._waiting = self._waiting[over:]
+        if self._voice.hurries(len(self._waiting)):
+            self._feed()
+
+    def _feed(self) -> None:
+        """What waits, to the voice."""
         began = time.perf_counter()
+        sound, self._waiting = self._waiting, NOTHING
         frames = self._voice.feed(sound)
         if frames:
             self.stats.compute_s = time.perf_counter() - began
-        self._queue(sound, frames, block.at is not None)
+        self._queue(sound, frames)
 
-    def _queue(self, sound: Float32, frames: list[Frame], timed: bool) -> None:
+    def _queue(self, sound: Float32, frames: list[Frame]) -> None:
         self._take(sound, frames)
+        start = self._anchor.moment + self._until_due_s
         for frame in frames:
-            self._due.append((self._anchor.moment + frame.time_s + self._until_due_s if timed else -math.inf, frame))
+            self._due.append((start + frame.time_s if start < math.inf else -math.inf, frame))
 
-    def _finish(self) -> bool:
-        """Put the last frames in the queue; are there any still to leave?"""
-        timed = self._anchor.moment < math.inf
-        self._queue(np.zeros(0, dtype=np.float32), self._voice.finish(), timed)
-        return bool(self._due) and not self._closed
+    def _finish(self) -> None:
+        """Put the last frames in the queue."""
+        self._feed()
+        self._queue(NOTHING, self._voice.finish())
 
     def _leave(self) -> Iterator[Frame]:
         """The frames whose time has come."""
@@ -233,6 +242,7 @@ class Live:
             yield frame
 
     def _obey(self, command: Command) -> None:
+        self._feed()
         self.source.discard()
         if command is Command.RESET:
             self._voice.reset()

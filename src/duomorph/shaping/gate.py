@@ -79,7 +79,7 @@ class Gate:
         self._tail = sound[end_sample(self._next, TICK_RATE) - WINDOW - origin :].copy()
         if not len(ticks):
             return np.zeros(0)
-        windows = np.lib.stride_tricks.sliding_window_view(sound, WINDOW)[starts] * self._hann
+        windows = sound[starts[:, None] + np.arange(WINDOW)] * self._hann
         spectrum = np.fft.rfft(windows, FFT)[:, self._band]
         power = (spectrum.real**2 + spectrum.imag**2) @ self._weight
         return self._openness(self._is_speech(power, ticks))
