@@ -130,6 +130,19 @@ def test_osc_through_a_socket_and_back() -> None:
         assert sink.dropped == 0
 
 
+def test_localhost_is_reached_where_others_listen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some systems name ::1 first; hardly any receiver listens there."""
+    real = socket.getaddrinfo
+
+    def sixth_first(host: str, port: int, **kind: int) -> list[object]:
+        return [(socket.AF_INET6, socket.SOCK_DGRAM, 17, "", ("::1", port, 0, 0)), *real(host, port, **kind)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", sixth_first)
+    with receiver() as line, opened(f"osc://localhost:{line.getsockname()[1]}") as sink:
+        sink.send(frame(1))
+        assert osc.decode(line.recv(2000), FPS).number == 1
+
+
 @pytest.mark.parametrize("url", ["livelink://127.0.0.1:{}", "vmc://127.0.0.1:{}", "osc://127.0.0.1:{}"])
 def test_a_refused_port_is_counted_and_a_late_listener_found(url: str) -> None:
     port = free_port()

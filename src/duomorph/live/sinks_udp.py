@@ -15,13 +15,28 @@ import socket
 from collections.abc import Callable
 from datetime import datetime
 from fractions import Fraction
-from typing import Final
+from typing import Any, Final
 
 from duomorph.errors import FormatError, LiveError
 from duomorph.wire import Command, Frame
 
 MOST_ANSWERS: Final = 8  # read between two frames; the rest waits or is lost
 ANSWER_BYTES: Final = 2048
+
+
+def look_up(name: str, host: str, port: int) -> tuple[socket.AddressFamily, Any]:
+    """Where a host is. By IPv4 if it can be: who listens on this machine seldom does on ::1, which `localhost` may be.
+
+    Raises:
+        LiveError: it is unknown.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
+    except (OSError, UnicodeError) as problem:
+        reason = getattr(problem, "strerror", None) or problem
+        raise LiveError(f"{name}: the host {host!r} is unknown ({reason}): check its name or its number") from None
+    family, _, _, _, address = min(found, key=lambda way: way[0] != socket.AF_INET)
+    return family, address
 
 
 class DayClock:
@@ -59,11 +74,7 @@ class UdpSink:
         Raises:
             LiveError: the host is unknown.
         """
-        try:
-            self._target = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
-        except (OSError, UnicodeError) as problem:
-            reason = getattr(problem, "strerror", None) or problem
-            raise LiveError(f"{name}: the host {host!r} is unknown ({reason}): check its name or its number") from None
+        self._family, self._address = look_up(name, host, port)
         self.name, self.dropped = name, 0
         self._encode, self._commands, self._on_command = encode, commands, on_command
         self._socket: socket.socket | None = None
@@ -114,12 +125,11 @@ class UdpSink:
         if self._socket is None:
             if self._closed:
                 raise OSError("closed")
-            family, kind, _, _, address = self._target
-            line = socket.socket(family, kind)
+            line = socket.socket(self._family, socket.SOCK_DGRAM)
             try:
                 line.setblocking(False)
                 line.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)  # 192.168.1.255: all who listen
-                line.connect(address)  # hears of refused ports, and nobody else can answer
+                line.connect(self._address)  # hears of refused ports, and nobody else can answer
             except OSError:
                 line.close()
                 raise

@@ -29,6 +29,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from duomorph.errors import FormatError, LiveError
+from duomorph.live.sinks_udp import look_up
 from duomorph.wire import Command, Frame, web
 
 MOST_CLIENTS: Final = 32
@@ -63,14 +64,14 @@ class WebSink:
         """`origins` of pages elsewhere that may connect, such as https://example.org; `hello` is said to each client.
 
         Raises:
-            LiveError: the port cannot be bound.
+            LiveError: the host is unknown, or the port cannot be bound.
         """
         self.name, self.dropped = name, 0
+        family, address = look_up(name, host, port)
         try:
-            family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
-            self._socket = socket.create_server((host, port), family=family)
-        except (OSError, UnicodeError) as problem:
-            reason = getattr(problem, "strerror", None) or problem
+            self._socket = socket.create_server(address[:2], family=family)
+        except OSError as problem:
+            reason = problem.strerror or problem
             raise LiveError(f"{name}: cannot listen on {host}, port {port} ({reason}): choose another") from None
         self.port: int = self._socket.getsockname()[1]
         self._origins, self._hello, self._on_command = origins, hello, on_command
