@@ -37,7 +37,10 @@ def browser() -> tuple[str, str]:
     """Node and Chromium, with what they need from npm installed."""
     node, npm, chromium = (shutil.which(name) for name in ("node", "npm", "chromium"))
     if node is None or npm is None or chromium is None:
-        pytest.skip("needs node 20, npm and chromium: on Debian  apt-get install nodejs npm chromium")
+        pytest.skip("needs node 20, npm and chromium: on Debian 13  apt-get install nodejs npm chromium")
+    version = subprocess.run([node, "--version"], capture_output=True, text=True).stdout
+    if int(version.lstrip("v").partition(".")[0]) < 20:
+        pytest.skip(f"needs node 20: got {version.strip()}")
     if not (WEB / "node_modules" / "three").is_dir():
         install = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
         done = subprocess.run(install, cwd=WEB, capture_output=True, text=True, timeout=300)

@@ -66,7 +66,9 @@ class LinesSink:
             with contextlib.suppress(queue.Full):
                 self._waiting.put(None, timeout=CLOSE_S)
         self._writer.join(CLOSE_S)
-        self._give_up()  # what a blocked pipe did not take; its thread ends with the program
+        if self._writer.is_alive():  # a blocked pipe: its thread ends when it is read, or with the program
+            self._give_up()
+            self._waiting.put(None)
 
     def _write(self) -> None:
         try:
