@@ -28,7 +28,6 @@ from duomorph.errors import AudioError, DuomorphError
 STYLE = "articulate"
 FPS = frame_rate("60")
 HELD_EVERY = 5
-PIECES = 60  # of music
 PIECE_S = 15
 SCALES = ((0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10), (0, 2, 4, 7, 9))
 PROGRESSIONS = ((0, 3, 4, 0), (0, 4, 5, 3), (5, 3, 0, 4), (0, 5, 1, 4))
@@ -89,8 +88,8 @@ def music(seed: int) -> NDArray[np.float32]:
     return (piece / max(np.abs(piece).max(), 1e-9) * rng.uniform(0.1, 0.8)).astype(np.float32)
 
 
-def sounds() -> Iterator[tuple[str, Path | NDArray[np.float32], str, str]]:
-    """Name, sound, licence and credit of each; damaged ones are named and left out."""
+def sounds(pieces: int) -> Iterator[tuple[str, Path | NDArray[np.float32], str, str]]:
+    """Name, sound, licence and credit of each, music the last; damaged ones are named and left out."""
     for path in sorted((corpus.root() / "noise").glob("*.opus")):
         try:
             audio.read(path)
@@ -100,7 +99,7 @@ def sounds() -> Iterator[tuple[str, Path | NDArray[np.float32], str, str]]:
         own = path.stem.count("-")  # ESC-10 names its clips class_fold-clip-take
         credit = "ESC-10: Piczak 2015" if own else "Speech Commands: Warden 2018"
         yield path.stem, path, ESC if own else COMMANDS, credit
-    for seed in range(PIECES):
+    for seed in range(pieces):
         yield f"music-{seed}", music(seed), "CC0 1.0", "made by a script"
 
 
@@ -108,10 +107,11 @@ def main() -> None:
     """Write the data set; what it holds already stays."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0], allow_abbrev=False)
     parser.add_argument("-o", "--output", metavar="DATASET", type=Path, required=True)
+    parser.add_argument("--pieces", type=int, default=60, help="of music, 15 s each (default 60)")
     options = parser.parse_args()
     names = []
     with Writer(options.output) as out:
-        for name, sound, licence, credit in sounds():
+        for name, sound, licence, credit in sounds(options.pieces):
             names.append(name)
             if name in out:
                 continue

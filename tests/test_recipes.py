@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from command import run_recipe
+from command import RECIPES, run_recipe
 from duomorph import arkit, corpus, formats
 from duomorph.dataset import check, manifest, split
+from duomorph.train import config
 from lips import filmed, speech
 
 
@@ -154,3 +155,34 @@ def test_videos_become_the_same_two_styles(corpus: Path, ffmpeg: str, tmp_path: 
     assert np.corrcoef(clip["jawOpen"], jaw)[0, 1] > 0.95
     both = [formats.read(tmp_path / "out" / entries[f"s1_{name}.restored"].curves) for name in ("bbaf2n", "lwik9s")]
     assert np.concatenate([clip["mouthFunnel"] for clip in both]).std() == pytest.approx(0.1, rel=0.01)
+
+
+def test_what_nobody_speaks_rests(tmp_path: Path) -> None:
+    noise = tmp_path / "corpus" / "noise"
+    noise.mkdir(parents=True)
+    for k, name in enumerate(["rain_1-2-A", "sea_waves_1-3-A", "hall", "wind"]):
+        sound = np.random.default_rng(k).normal(0, 0.1, 24000)
+        soundfile.write(noise / f"{name}.opus", sound, 16000, format="OGG", subtype="OPUS")
+    (noise / "torn.opus").write_bytes(b"OggS")
+    done = run_recipe("unspoken.py", noise.parent, "-o", tmp_path / "made", "--pieces", "1")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "5 sounds, 1 of them held out (split.json)\n"
+    assert "left out" in done.stderr
+    assert "torn.opus" in done.stderr
+    entries = {entry.id: entry for entry in manifest.read(tmp_path / "made")}
+    assert {name: entry.licence for name, entry in entries.items()} == {
+        "rain_1-2-A": "CC BY 3.0", "sea_waves_1-3-A": "CC BY 3.0", "hall": "CC BY 4.0", "wind": "CC BY 4.0",
+        "music-0": "CC0 1.0",
+    }  # fmt: skip
+    tune, _ = soundfile.read(tmp_path / "made" / entries["music-0"].audio)
+    assert 0.05 < np.abs(tune).max() <= 1
+    clip = formats.read(tmp_path / "made" / entries["music-0"].curves)
+    assert len(clip) == 15 * 60
+    assert clip.weights.max() == 0
+    assert split.held_out(tmp_path / "made") == {"music-0"}
+
+
+def test_the_settings_of_the_shipped_weights_are_settings() -> None:
+    settings = config.read(RECIPES / "shipped.toml", [])
+    assert settings.data[:2] == ("grid_s1", "facegood")
+    assert settings.train.epochs == 8
