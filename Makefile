@@ -1,6 +1,7 @@
 # make demo    animate the sample speech into demo/ (light install, no torch)
 # make test    lint, types, floors, tests           make lint    the first three
 # make fuzz    damaged files by the thousand        make clean   remove what make made
+# make soak    hours of live work (45 minutes)
 # make test installs ffmpeg and a few libraries (apt-get) where they are missing and we are root;
 # make test SYSTEM=no leaves the machine alone.
 # PYTHON=python3.12 chooses the interpreter, PIP_ARGS=... is handed to pip. For torch without CUDA, on Linux:
@@ -18,7 +19,7 @@ ifneq ($(wildcard ../shared/corpus),)
 export DUOMORPH_CORPUS ?= $(abspath ../shared/corpus)
 endif
 
-.PHONY: demo test lint fuzz system clean
+.PHONY: demo test lint fuzz soak system clean
 
 demo: $(VENV)/base
 	@$(BIN)/duomorph animate src/duomorph/assets/sample.flac -o demo/ --fps 60 --plot
@@ -39,6 +40,9 @@ fuzz: $(VENV)/dev
 	  || echo "no atheris for this Python: only the property tests ran"
 	$(BIN)/python tests/fuzz/run.py --seconds 60 --json benchmarks/results/fuzz.json
 
+soak: $(VENV)/dev
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/live_soak.py --json benchmarks/results/live_soak.json
+
 $(VENV)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "Duomorph needs Python 3.11 or newer: got `$(PYTHON) --version`; try make PYTHON=python3.12"; exit 1; }
@@ -53,9 +57,9 @@ $(VENV)/dev: $(VENV)/python pyproject.toml constraints.txt
 	$(INSTALL) -e ".[dev]"
 	@touch $@ $(VENV)/base
 
-# Programs and libraries that some tests use and skip without (MediaPipe needs EGL, OpenCV GL); only where we may
-# install them unasked.
-PACKAGES := ffmpeg libegl1 libgles2 libgl1 libglib2.0-0
+# Programs and libraries that some tests use and skip without (MediaPipe needs EGL, OpenCV GL, the microphone PortAudio
+# and a sound server); only where we may install them unasked.
+PACKAGES := ffmpeg libegl1 libgles2 libgl1 libglib2.0-0 libportaudio2 libasound2-plugins pulseaudio pulseaudio-utils
 system:
 	@dpkg -s $(PACKAGES) >/dev/null 2>&1 || [ "$(SYSTEM)" = no ] || [ "`id -u`" != 0 ] || ! command -v apt-get >/dev/null \
 	  || { echo "installing $(PACKAGES) with apt-get, for tests that need them; to skip: make test SYSTEM=no"; \

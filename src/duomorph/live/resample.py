@@ -60,7 +60,7 @@ class LiveResampler:
 
     def feed(self, samples: Float32) -> Float32:
         """(n,) float32 at `rate` -> (m,) float32 at 16 kHz; any n, 0 too."""
-        if self._up == self._down:
+        if self._up == self._down or not len(samples):
             return samples
         sound = np.concatenate([self._tail, samples])
         before, self._taken = self._taken, self._taken + len(samples)

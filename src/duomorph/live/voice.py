@@ -85,6 +85,7 @@ class Voice:
 
     def _begin(self, number: int) -> None:
         """Start the stream anew at that frame, or at the last before it that stands on a sample; silence until now."""
+        number = min(number, int(self.heard * self.fps / SAMPLE_RATE))
         self._made = number // self._whole * self._whole
         self.stream.reset()
         silence = self.heard - int(self._made * SAMPLE_RATE / self.fps)
