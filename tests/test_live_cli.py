@@ -1,0 +1,151 @@
+"""The verb live: sources, takes, Ctrl-C, and one sentence for every mistake."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from command import refused
+from duomorph import audio, formats
+from duomorph.cli import main
+from duomorph.dataset import manifest
+from duomorph.live.record import Recorder
+from duomorph.wire import Frame
+
+
+@pytest.fixture
+def second(tmp_path: Path, sample: Path) -> Path:
+    """A second of speech."""
+    soundfile.write(tmp_path / "second.wav", audio.read(sample)[16000:32000], 16000)
+    return tmp_path / "second.wav"
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def test_a_file_to_lines_and_a_take(second: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["live", "--file", str(second), "--sink", f"jsonl://{tmp_path}/out.jsonl", "--fps", "30"]
+    assert main([*command, "--record", str(tmp_path / "takes"), "--subject", "anna", "--delay-ms", "33"]) == 0
+    said = capsys.readouterr()
+    assert "hearing second.wav at 16000 Hz" in said.err
+    assert "frames" in said.err.splitlines()[-1]
+    (entry,) = manifest.read(tmp_path / "takes")
+    assert (entry.speaker, entry.frames, entry.duration_s, entry.fps) == ("anna", 30, 1.0, 30)
+    assert said.out == f"{tmp_path / 'takes' / entry.curves}  30 frames\n"
+    np.testing.assert_array_equal(audio.read(tmp_path / "takes" / entry.audio), audio.read(second))
+    offline = tmp_path / "offline.npz"
+    assert main(["animate", str(second), "-o", str(offline), "--delay-ms", "33", "--style", entry.style]) == 0
+    taken, made = formats.read(tmp_path / "takes" / entry.curves), formats.read(offline)
+    np.testing.assert_allclose(taken.weights, made.weights, atol=1e-5)
+    sent = formats.read(tmp_path / "out.jsonl")
+    assert len(sent) <= 30
+    main(["data", "check", str(tmp_path / "takes")])
+    assert "damaged" not in capsys.readouterr().out
+
+
+def test_a_pipe(second: Path, tmp_path: Path) -> None:
+    sound = np.stack([audio.read(second)] * 2, axis=1)
+    command = [sys.executable, "-m", "duomorph", "live", "-", "--channels", "2", "--record", str(tmp_path / "takes")]
+    data = (sound * 32767).astype("<i2").tobytes()
+    done = subprocess.run(command, input=data, capture_output=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    (entry,) = manifest.read(tmp_path / "takes")
+    heard = audio.read(tmp_path / "takes" / entry.audio)
+    begin = np.flatnonzero(heard)[0] - np.flatnonzero(audio.read(second))[0]
+    np.testing.assert_allclose(heard[begin : begin + 16000], audio.read(second), atol=1e-4)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_end_comes_by_signal(sample: Path, tmp_path: Path, number: signal.Signals) -> None:
+    """And the take is kept whole."""
+    command = [sys.executable, "-m", "duomorph", "live", "--file", str(sample), "--record", str(tmp_path / "takes")]
+    process = subprocess.Popen([*command, "--sink", "jsonl://-"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout
+    while b"timestamp" not in process.stdout.readline():
+        assert process.poll() is None
+    time.sleep(0.5)
+    process.send_signal(number)
+    said = process.communicate(timeout=30)[1].decode()
+    assert process.returncode == 130
+    assert said.splitlines()[-1] == "duomorph: stopped"
+    (entry,) = manifest.read(tmp_path / "takes")
+    assert 0.3 < entry.duration_s < 8
+    assert entry.frames == -(-round(entry.duration_s * 16000) * 60 // 16000)
+
+
+def recorded(folder: Path, ended_by: BaseException) -> None:
+    """A tenth of a second of sound and two faces; those between them were skipped."""
+    weights = np.full((2, 52), [[0.2], [0.6]], np.float32)
+    with Recorder(folder, "anna", "grid", Fraction(60)) as take:
+        faces = [Frame(number, Fraction(60), row, np.zeros(9, np.float32)) for number, row in zip((0, 4), weights, strict=True)]
+        take.add(np.zeros(1600, np.float32), faces)
+        raise ended_by
+
+
+def test_a_take_is_whole_or_not_there(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError):
+        recorded(tmp_path, RuntimeError())
+    assert names(tmp_path) == []
+    with pytest.raises(KeyboardInterrupt):
+        recorded(tmp_path, KeyboardInterrupt())
+    (entry,) = manifest.read(tmp_path)
+    curves = formats.read(tmp_path / entry.curves)
+    np.testing.assert_allclose(curves["jawOpen"], [0.2, 0.3, 0.4, 0.5, 0.6, 0.6], atol=1e-6)
+    assert names(tmp_path) == sorted([entry.audio, entry.curves, manifest.NAME])
+
+
+@pytest.mark.parametrize(
+    ("flags", "word"),
+    [
+        (["--file", "SOUND"], "--sink"),
+        (["--file", "missing.wav", "--sink", "vmc://127.0.0.1"], "missing.wav"),
+        (["--file", "SOUND", "--sink", "carrier-pigeon://"], "carrier-pigeon"),
+        (["--file", "SOUND", "-", "--sink", "vmc://127.0.0.1"], "several sources"),
+        (["--file", "SOUND", "--sink", "vmc://127.0.0.1", "--fps", "5"], "24 to 120"),
+        (["--file", "SOUND", "--sink", "vmc://127.0.0.1", "--delay-ms", "900"], "0 to 200"),
+        (["--file", "SOUND", "--sink", "vmc://127.0.0.1", "--style", "pirate"], "expected one of"),
+        (["--file", "SOUND", "--sink", "vmc://127.0.0.1", "--profile", "dead"], "live"),
+        (["--file", "SOUND", "--sink", "vmc://127.0.0.1", "--intensity", "-1"], "0 to 3"),
+        (["-", "--rate", "12", "--sink", "vmc://127.0.0.1"], "sample rate"),
+        (["-", "--channels", "0", "--sink", "vmc://127.0.0.1"], "channels"),
+        (["SOUND", "--sink", "vmc://127.0.0.1"], "--file"),
+        (["--mic", "no such thing", "--sink", "vmc://127.0.0.1"], "microphone"),
+    ],
+)
+def test_mistakes(
+    second: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    flags: list[str],
+    word: str,
+) -> None:
+    with open(os.devnull) as nothing:
+        monkeypatch.setattr("sys.stdin", nothing)
+        said = refused(capsys, "live", *(str(second) if flag == "SOUND" else flag for flag in flags))
+    assert word in said
+
+
+def test_a_taken_port_is_said_before_anything_moves(second: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert str(port) in refused(capsys, "live", "--file", second, "--sink", f"ws://127.0.0.1:{port}")
+
+
+def test_without_sounddevice(
+    second: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "sounddevice", None)
+    assert "duomorph[live]" in refused(capsys, "live", "--sink", "vmc://127.0.0.1")
+    assert "duomorph[live]" in refused(capsys, "live", "--list-devices")
