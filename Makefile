@@ -59,7 +59,8 @@ $(VENV)/dev: $(VENV)/python pyproject.toml constraints.txt
 
 # Programs and libraries that some tests use and skip without (MediaPipe needs EGL, OpenCV GL, the microphone PortAudio
 # and a sound server); only where we may install them unasked.
-PACKAGES := ffmpeg libegl1 libgles2 libgl1 libglib2.0-0 libportaudio2 libasound2-plugins pulseaudio pulseaudio-utils
+PACKAGES := ffmpeg espeak-ng chromium libegl1 libgles2 libgl1 libglib2.0-0 libportaudio2 libasound2-plugins pulseaudio \
+  pulseaudio-utils
 system:
 	@dpkg -s $(PACKAGES) >/dev/null 2>&1 || [ "$(SYSTEM)" = no ] || [ "`id -u`" != 0 ] || ! command -v apt-get >/dev/null \
 	  || { echo "installing $(PACKAGES) with apt-get, for tests that need them; to skip: make test SYSTEM=no"; \
@@ -67,5 +68,5 @@ system:
 	  || echo "not installed: the tests that need them will skip"
 
 clean:
-	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) demo build dist tests/web/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find src tests -name __pycache__ -prune -exec rm -rf {} +
