@@ -26,6 +26,7 @@ import duomorph
 from duomorph import bench, files
 from duomorph.clock import frame_count
 from duomorph.live import Live, Paced
+from duomorph.live.memory import steady
 from duomorph.live.sinks import Sink, open_sink
 from duomorph.wire import Command
 
@@ -191,6 +192,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=30.0, help="in real time; 0 leaves it out")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
+    steady()  # as `duomorph live` does
     face = duomorph.load()
     result: dict[str, object] = {"weights_sha256": face.info().weights_sha256, "fps": FPS}
     if arguments.hours:

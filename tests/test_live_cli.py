@@ -89,7 +89,8 @@ def recorded(folder: Path, ended_by: BaseException) -> None:
     """A tenth of a second of sound and two faces; those between them were skipped."""
     weights = np.full((2, 52), [[0.2], [0.6]], np.float32)
     with Recorder(folder, "anna", "grid", Fraction(60)) as take:
-        faces = [Frame(number, Fraction(60), row, np.zeros(9, np.float32)) for number, row in zip((0, 4), weights, strict=True)]
+        still = np.zeros(9, np.float32)
+        faces = [Frame(0, Fraction(60), weights[0], still), Frame(4, Fraction(60), weights[1], still)]
         take.add(np.zeros(1600, np.float32), faces)
         raise ended_by
 

@@ -55,6 +55,7 @@ def add_live(verbs: Verbs) -> None:
 def _live(arguments: argparse.Namespace) -> int:
     from duomorph import clock, load
     from duomorph.live import Live
+    from duomorph.live.memory import steady
     from duomorph.live.record import Recorder
     from duomorph.live.sinks import open_sink
 
@@ -66,6 +67,7 @@ def _live(arguments: argparse.Namespace) -> int:
     shaping = _shaping(arguments)
     if not arguments.sink and not arguments.record:
         raise SettingError("nobody would see the face: expected --sink or --record; try --sink livelink://127.0.0.1")
+    steady()
     face = load(arguments.model)
     style = arguments.style or face.info().provenance.default_style
     face.stream(fps, delay_ms, style, shaping)  # only to have the style checked, before ports and devices are taken

@@ -173,6 +173,8 @@ class Live:
                 await loop.run_in_executor(worker, self._hear, Block(mono(block), None))
                 for frame in self._leave():
                     yield frame
+                if self._stopped:
+                    break
             await loop.run_in_executor(worker, self._finish)
             for frame in self._leave():
                 yield frame
@@ -186,8 +188,7 @@ class Live:
 
     def _hear(self, block: Block) -> None:
         """Obey, listen, and put the frames in the queue."""
-        while self._commands:
-            self._obey(self._commands.popleft())
+        self._obey()
         if not len(block.samples):
             return
         self._heard += len(block.samples)
@@ -241,10 +242,15 @@ class Live:
             self.stats.frames += 1
             yield frame
 
-    def _obey(self, command: Command) -> None:
+    def _obey(self) -> None:
+        """Do what was asked for, however often: a listener that repeats itself costs no more. To begin anew is silence
+        as well."""
+        asked = {self._commands.popleft() for _ in range(len(self._commands))}
+        if not asked:
+            return
         self._feed()
         self.source.discard()
-        if command is Command.RESET:
+        if Command.RESET in asked:
             self._voice.reset()
         else:
             self._voice.silence()

@@ -46,7 +46,8 @@ class Voice:
         self._rest[OPENING] = 0
         self.stream.reset()
         self._still = np.zeros(len(arkit.ANGLES), dtype=np.float32)
-        self._whole = (SAMPLE_RATE / self.fps).denominator  # frames from one that stands on a sample to the next
+        whole = (SAMPLE_RATE / self.fps).denominator  # frames from one that stands on a sample to the next
+        self._whole = whole if whole <= self.fps else 1  # odd rates have hardly any: there half a sample is forgiven
         self.heard = 0  # samples
         self._next = 0  # frame to give
         self._made = 0  # frame that the stream makes next; behind `_next` they are made again, and not given again
