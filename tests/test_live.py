@@ -327,6 +327,29 @@ def test_whatever_happens_the_clock_goes_on(
         assert numbers == list(range(count))
 
 
+@pytest.mark.parametrize("fps", [25, 120, "29.97", "33.333"])
+@pytest.mark.parametrize("delay_ms", [0, 17])
+def test_a_reset_loses_no_frame_and_takes_no_time(face: dm.Face, fps: int | str, delay_ms: float) -> None:
+    """Frames at these rates seldom stand on a sample; a stream that is started anew has ticks of its own."""
+    voice = Voice(face, fps, delay_ms, shaping=RAW)
+    numbers: list[int] = []
+    for size in range(1, 2000, 111):
+        numbers += [frame.number for frame in voice.feed(np.zeros(size, np.float32))]
+        voice.reset()
+    numbers += [frame.number for frame in voice.finish()]
+    assert numbers == list(range(frame_count(voice.heard, voice.fps)))
+
+
+def test_a_reset_hears_no_more_than_a_frame_again(face: dm.Face, monkeypatch: pytest.MonkeyPatch) -> None:
+    voice = Voice(face, "33.333", shaping=RAW)
+    voice.skip(100_000)
+    again: list[int] = []
+    feed = voice.stream.feed
+    monkeypatch.setattr(voice.stream, "feed", lambda sound: (again.append(len(sound)), feed(sound))[1])
+    voice.reset()
+    assert sum(again) <= 16000 / voice.fps + 1
+
+
 # sessions
 
 
@@ -434,6 +457,18 @@ def test_commands_from_another_thread(face: dm.Face, speech: np.ndarray) -> None
     assert jaws[loud + 6 :].max() < 0.08
 
 
+def test_many_commands_are_one(face: dm.Face, speech: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A listener that repeats itself costs nobody anything."""
+    session = Live(cut(speech, 1600), 60, face=face)
+    resets: list[int] = []
+    monkeypatch.setattr(session._voice, "reset", lambda: resets.append(1))
+    for _ in range(500):
+        session.command(Command.RESET)
+        session.command(Command.SILENCE)
+    assert len(list(session)) == frame_count(len(speech), session.fps)
+    assert len(resets) == 1
+
+
 def test_close_ends_it(face: dm.Face, sample: Path) -> None:
     with Live(File(sample), face=face) as session:
         numbers = []
@@ -471,6 +506,28 @@ def test_asyncio(face: dm.Face, speech: np.ndarray, sample: Path) -> None:
     assert count == 10
     for got in curves:
         np.testing.assert_allclose(got, expected, atol=1e-5)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("how", ["stop", "close"])
+def test_asyncio_ends_when_told(face: dm.Face, how: str) -> None:
+    """As `for` does: not only when the sound ends, which may be never."""
+
+    async def endless() -> AsyncIterator[np.ndarray]:
+        while True:
+            await asyncio.sleep(0)
+            yield np.zeros(800, np.float32)
+
+    async def run() -> list[int]:
+        session, numbers = dm.live(endless(), face=face), []
+        async for frame in session:
+            numbers.append(frame.number)
+            if len(numbers) == 5:
+                getattr(session, how)()
+        return numbers
+
+    numbers = asyncio.run(asyncio.wait_for(run(), 20))
+    assert numbers == list(range(len(numbers)))
+    assert 5 <= len(numbers) < 12
 
 
 def test_threads_share_a_face_and_nothing_else(face: dm.Face, speech: np.ndarray) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from duomorph import arkit
-from duomorph.clock import SAMPLE_RATE, TICK_RATE, index_at
+from duomorph.clock import SAMPLE_RATE, TICK_RATE, frame_count, index_at
 from duomorph.face import Face
 from duomorph.shaping import OPENING, SHIPPED, Shaping
 from duomorph.shaping.motion import ARTICULATION
@@ -46,18 +46,17 @@ class Voice:
         self._rest[OPENING] = 0
         self.stream.reset()
         self._still = np.zeros(len(arkit.ANGLES), dtype=np.float32)
-        whole = (SAMPLE_RATE / self.fps).denominator  # frames from one that stands on a sample to the next
-        self._whole = whole if whole <= self.fps else 1  # odd rates have hardly any: there half a sample is forgiven
         self.heard = 0  # samples
         self._next = 0  # frame to give
         self._made = 0  # frame that the stream makes next; behind `_next` they are made again, and not given again
+        self._ready: list[Frame] = []  # made by a start, not yet given
         self._shut = self._open = -Fraction(1)  # moments of the sound between which the mouth is closed
 
     def feed(self, sound: Float32) -> list[Frame]:
         """The frames that (S,) samples at 16 kHz complete. Raises AudioError as `Stream.feed` does."""
         rows = self.stream.feed(sound)
         self.heard += len(sound)
-        return self._numbered(rows)
+        return self._given(rows)
 
     def hurries(self, samples: int) -> bool:
         """Is it time to feed so many? They complete a frame, or no step of the network, so that nothing is computed
@@ -67,7 +66,7 @@ class Voice:
 
     def finish(self) -> list[Frame]:
         """The frames still due; in all there are exactly `frame_count(heard, fps)`, less those that were skipped."""
-        return self._numbered(self.stream.finish())
+        return self._given(self.stream.finish())
 
     def silence(self) -> None:
         """Speech was cut off: from the next frame on the mouth closes; what is fed from now on opens it again."""
@@ -85,12 +84,11 @@ class Voice:
         self._begin(self._next)
 
     def _begin(self, number: int) -> None:
-        """Start the stream anew at that frame, or at the last before it that stands on a sample; silence until now."""
-        number = min(number, int(self.heard * self.fps / SAMPLE_RATE))
-        self._made = number // self._whole * self._whole
+        """Start the stream anew in the sample of that frame, or of the last one heard; silence until now."""
+        self._made = min(number, int(self.heard * self.fps / SAMPLE_RATE))
         self.stream.reset()
         silence = self.heard - int(self._made * SAMPLE_RATE / self.fps)
-        self._numbered(self.stream.feed(np.zeros(silence, dtype=np.float32)))
+        self._make(self.stream.feed(np.zeros(silence, dtype=np.float32)))
 
     def _close(self, echo: Fraction) -> None:
         moment = self._next / self.fps
@@ -98,15 +96,23 @@ class Voice:
             self._shut = moment
         self._open = Fraction(self.heard, SAMPLE_RATE) + echo
 
-    def _numbered(self, rows: Float32) -> list[Frame]:
+    def _given(self, rows: Float32) -> list[Frame]:
+        """What is ready, these rows too, but no frame that stands behind the sound: a start in the midst of a sample or
+        tick makes one a little sooner."""
+        self._make(rows)
+        count = frame_count(self.heard, self.fps)
+        given = [frame for frame in self._ready if frame.number < count]
+        self._ready = self._ready[len(given) :]
+        return given
+
+    def _make(self, rows: Float32) -> None:
         first, self._made = self._made, self._made + len(rows)
-        given = [
+        self._ready += [
             Frame(number, self.fps, self._masked(number, row), self._still)
             for number, row in enumerate(rows, first)
             if number >= self._next
         ]
         self._next = max(self._next, self._made)
-        return given
 
     def _masked(self, number: int, row: Float32) -> Float32:
         """A face as it is, or its mouth on the way to rest and back."""
