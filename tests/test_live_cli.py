@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+import tracemalloc
 from fractions import Fraction
 from pathlib import Path
 
@@ -85,6 +86,68 @@ def test_the_end_comes_by_signal(sample: Path, tmp_path: Path, number: signal.Si
     assert entry.frames == -(-round(entry.duration_s * 16000) * 60 // 16000)
 
 
+@pytest.mark.skipif(os.name != "posix", reason="needs signals")
+def test_a_second_signal_does_not_cost_the_take(sample: Path, tmp_path: Path) -> None:
+    """It comes while the take is put away, as long as that takes."""
+    slow = (
+        "import os, signal, sys; from duomorph.cli import main; from duomorph.live.record import Recorder;"
+        "curves = Recorder._curves; Recorder._curves = lambda self:"
+        " (os.kill(os.getpid(), signal.SIGINT), os.kill(os.getpid(), signal.SIGTERM), curves(self))[2];"
+        "sys.exit(main(sys.argv[1:]))"
+    )
+    command = [sys.executable, "-c", slow, "live", "--file", str(sample), "--record", str(tmp_path / "takes")]
+    process = subprocess.Popen([*command, "--sink", "jsonl://-"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout
+    while b"timestamp" not in process.stdout.readline():
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    out, said = process.communicate(timeout=30)
+    assert process.returncode == 130
+    (entry,) = manifest.read(tmp_path / "takes")
+    assert entry.curves in said.decode(), "where it is; standard output has lines of JSON and nothing else"
+    assert all(line.startswith(b"{") for line in out.splitlines()[1:])
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs descriptors")
+@pytest.mark.parametrize(("closed", "code"), [(0, 1), (1, 0)])
+def test_standard_input_or_output_is_closed(second: Path, tmp_path: Path, closed: int, code: int) -> None:
+    program = f"import os, sys; os.close({closed}); os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+    source = ["--file", str(second)] if closed else ["-"]
+    command = ["-m", "duomorph", "live", *source, "--sink", "jsonl://-", "--record", str(tmp_path / "takes")]
+    done = subprocess.run([sys.executable, "-c", program, *command], stderr=subprocess.PIPE, text=True, timeout=60)
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    assert closed or "standard input is closed" in done.stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a limit for files, which stands for a full disk")
+def test_a_disk_that_is_full(sample: Path, tmp_path: Path) -> None:
+    program = (
+        "import resource, sys; from duomorph.cli import main;"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (16384, 16384)); sys.exit(main(sys.argv[1:]))"
+    )
+    command = [sys.executable, "-c", program, "live", "--file", str(sample), "--record", str(tmp_path / "takes")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("duomorph: cannot keep the sound of the take")
+    assert "Traceback" not in done.stderr
+    assert names(tmp_path) == []
+
+
+def test_a_take_of_hours_is_small(tmp_path: Path) -> None:
+    """The numbers of its frames and little else."""
+    still = np.zeros(9, np.float32)
+    with Recorder(tmp_path, "anna", "grid", Fraction(60)) as take:
+        tracemalloc.start()
+        for number in range(6000):
+            rows = np.full((1, 52), 0.5, np.float32)
+            take.add(np.zeros(0, np.float32), [Frame(number, Fraction(60), row, still) for row in rows])
+        held = tracemalloc.get_traced_memory()[0]
+        tracemalloc.stop()
+        take.add(np.zeros(1600000, np.float32), [])
+    assert held < 1.3 * 6000 * 52 * 4
+
+
 def recorded(folder: Path, ended_by: BaseException) -> None:
     """A tenth of a second of sound and two faces; those between them were skipped."""
     weights = np.full((2, 52), [[0.2], [0.6]], np.float32)
@@ -121,6 +184,7 @@ def test_a_take_is_whole_or_not_there(tmp_path: Path) -> None:
         (["--file", "SOUND", "--sink", "vmc://127.0.0.1", "--intensity", "-1"], "0 to 3"),
         (["-", "--rate", "12", "--sink", "vmc://127.0.0.1"], "sample rate"),
         (["-", "--channels", "0", "--sink", "vmc://127.0.0.1"], "channels"),
+        (["--file", "SOUND", "--sink", "jsonl://SOUND"], "is the input"),
         (["SOUND", "--sink", "vmc://127.0.0.1"], "--file"),
         (["--mic", "no such thing", "--sink", "vmc://127.0.0.1"], "microphone"),
     ],
@@ -134,7 +198,7 @@ def test_mistakes(
 ) -> None:
     with open(os.devnull) as nothing:
         monkeypatch.setattr("sys.stdin", nothing)
-        said = refused(capsys, "live", *(str(second) if flag == "SOUND" else flag for flag in flags))
+        said = refused(capsys, "live", *(flag.replace("SOUND", str(second)) for flag in flags))
     assert word in said
 
 

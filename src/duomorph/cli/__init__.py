@@ -43,6 +43,9 @@ Verbs: TypeAlias = "argparse._SubParsersAction[_Parser]"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code is 0, 1 after an error, 130 after Ctrl-C."""
+    # Where they are closed, nothing else may get their numbers: what is printed would go there.
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError):  # replaced by something simpler
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # file names need not be text

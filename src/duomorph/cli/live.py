@@ -8,14 +8,15 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
 from duomorph.cli import Verbs, _add_model, _add_shaping, _Progress, _shaping
 from duomorph.errors import SettingError
@@ -73,6 +74,7 @@ def _live(arguments: argparse.Namespace) -> int:
     face.stream(fps, delay_ms, style, shaping)  # only to have the style checked, before ports and devices are taken
     with ExitStack() as stack:
         progress = stack.enter_context(_Progress())
+        signals = stack.enter_context(_Signals())  # first, for a take is kept last: nothing may end us before
         source = _source(arguments, progress)
         stack.callback(source.close)
         recorder = Recorder(arguments.record, arguments.subject, style, fps) if arguments.record else None
@@ -82,14 +84,15 @@ def _live(arguments: argparse.Namespace) -> int:
             stack.enter_context(closing(open_sink(url, fps, arguments.subject, live.command)))
             for url in arguments.sink
         ]  # fmt: skip
+        signals.stop = live.stop
         _say(progress, f"hearing {source.name} at {source.rate} Hz, {1e3 * live.latency().total_s:.0f} ms behind it")
-        with _stopped_by_signals(live) as stopped:
-            _send(live, sinks, progress)
+        _send(live, sinks, progress)
     stats = live.stats
     _say(progress, f"{stats.frames} frames, {_losses(live, sinks)}")
     if recorder and recorder.entry:
-        print(f"{Path(arguments.record) / recorder.entry.curves}  {recorder.entry.frames} frames", flush=True)
-    if stopped:
+        told = f"{Path(arguments.record) / recorder.entry.curves}  {recorder.entry.frames} frames"
+        print(told, file=sys.stderr if "jsonl://-" in arguments.sink else sys.stdout, flush=True)
+    if signals.came:
         raise KeyboardInterrupt
     return 0
 
@@ -135,8 +138,13 @@ def _source(arguments: argparse.Namespace, progress: _Progress) -> Source:
     if sum(given is not None for given in (arguments.pipe, arguments.mic, arguments.file)) > 1:
         raise SettingError("got several sources: expected one of --mic, --file and -; leave the others out")
     if arguments.file:
+        for url in arguments.sink:
+            if os.path.realpath(url.removeprefix("jsonl://")) == os.path.realpath(arguments.file):
+                raise SettingError(f"the sink {url!r} is the input: expected another file; the sound would be lost")
         return File(arguments.file)
     if arguments.pipe:
+        if sys.stdin is None:
+            raise SettingError("got - but standard input is closed: expected sound there; pipe a program's into it")
         return Pipe(sys.stdin.fileno(), arguments.rate or SAMPLE_RATE, arguments.channels)
     return Microphone(arguments.mic, arguments.rate, lambda text: _say(progress, text))
 
@@ -159,18 +167,25 @@ def _forget(sound: object, frames: object) -> None:
     """Where nothing is recorded."""
 
 
-@contextmanager
-def _stopped_by_signals(live: Live) -> Iterator[list[int]]:
-    """Ctrl-C and the system's request to end let the last frames out and the take be kept. Gives what has come."""
-    came: list[int] = []
+class _Signals:
+    """Ctrl-C and the system's request to end let the last frames out and the take be kept, however often they come."""
 
-    def stop(number: int, where: object) -> None:
-        came.append(number)
-        live.stop()
+    def __init__(self) -> None:
+        self.came = False
+        self.stop: Callable[[], None] = _interrupt  # until there is something that can be stopped
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield came
-    finally:
-        for number, handler in before.items():
+    def __enter__(self) -> Self:
+        self._before = {number: signal.signal(number, self._heard) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        for number, handler in self._before.items():
             signal.signal(number, handler)
+
+    def _heard(self, number: int, where: object) -> None:
+        self.came = True
+        self.stop()
+
+
+def _interrupt() -> None:
+    raise KeyboardInterrupt

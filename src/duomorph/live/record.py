@@ -13,6 +13,9 @@ The sound goes to the disk as it comes; the curves stay in memory, 45 MB an hour
 from __future__ import annotations
 
 import tempfile
+from array import array
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
@@ -27,6 +30,7 @@ from duomorph import arkit
 from duomorph.clip import Clip
 from duomorph.clock import SAMPLE_RATE, frame_count
 from duomorph.dataset.manifest import Entry, Writer
+from duomorph.errors import LiveError
 from duomorph.wire import Frame
 
 Float32 = NDArray[np.float32]
@@ -43,14 +47,17 @@ class Recorder:
         self._path = Path(self._scratch.name) / "take.flac"
         self._file = soundfile.SoundFile(self._path, "w", SAMPLE_RATE, 1, "PCM_16", format="FLAC")
         self._samples = 0
-        self._frames: list[tuple[int, Float32]] = []
+        self._numbers, self._rows = array("q"), bytearray()  # of the frames; packed, for there may be hours of them
         self.entry: Entry | None = None  # of the take, once it is in the data set
 
     def add(self, sound: Float32, frames: list[Frame]) -> None:
-        """(S,) samples at 16 kHz, and the frames that they completed."""
-        self._file.write(sound.clip(-1, 1))
+        """(S,) samples at 16 kHz, and the frames that they completed. Raises LiveError: the disk does not take them."""
+        with _disk():
+            self._file.write(sound.clip(-1, 1))
         self._samples += len(sound)
-        self._frames += [(frame.number, frame.weights) for frame in frames]
+        for frame in frames:
+            self._numbers.append(frame.number)
+            self._rows += frame.weights.tobytes()
 
     def __enter__(self) -> Self:
         return self
@@ -59,9 +66,10 @@ class Recorder:
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Put the take in the data set, unless something but Ctrl-C went wrong."""
-        self._file.close()
         try:
-            if self._frames and (kind is None or issubclass(kind, KeyboardInterrupt)):
+            with _disk():
+                self._file.close()
+            if self._numbers and (kind is None or issubclass(kind, KeyboardInterrupt)):
                 self._keep()
         finally:
             self._scratch.cleanup()
@@ -80,8 +88,8 @@ class Recorder:
 
     def _curves(self) -> Float32:
         """(T, 52): a frame for every moment of the sound; those of skipped sound lie on the way between the others."""
-        numbers = np.array([number for number, _ in self._frames])
-        rows = np.stack([row for _, row in self._frames])
+        numbers = np.array(self._numbers)
+        rows = np.frombuffer(self._rows, dtype=np.float32).reshape(-1, arkit.COUNT)
         wanted = np.arange(frame_count(self._samples, self._fps))
         if np.array_equal(numbers, wanted):
             return rows
@@ -89,3 +97,13 @@ class Recorder:
         for column in range(arkit.COUNT):
             curves[:, column] = np.interp(wanted, numbers, rows[:, column])
         return curves
+
+
+@contextmanager
+def _disk() -> Iterator[None]:
+    """What libsndfile says of the disk, as our error."""
+    try:
+        yield
+    except soundfile.LibsndfileError as problem:
+        where = tempfile.gettempdir()
+        raise LiveError(f"cannot keep the sound of the take in {where!r} ({problem}): make room there") from None
