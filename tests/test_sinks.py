@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 
@@ -530,6 +530,28 @@ def test_a_message_too_long_closes_that_client(server: WebSink) -> None:
             mad.recv(PATIENCE_S)
         assert said.value.rcvd is not None
         assert said.value.rcvd.code == 1009
+
+
+def test_strangers_without_number_are_hung_up(server: WebSink, capfd: pytest.CaptureFixture[str]) -> None:
+    """Who says nothing may stay for a while, but only so many, and a client is served beside them."""
+    with ExitStack() as stack:
+        one = stack.enter_context(client(server))
+        assert one.recv(PATIENCE_S)  # hello
+        strangers = [stack.enter_context(socket.create_connection(("127.0.0.1", server.port))) for _ in range(100)]
+
+        def hung_up(line: socket.socket) -> bool:
+            try:
+                return line.recv(1, socket.MSG_DONTWAIT) == b""
+            except BlockingIOError:
+                return False
+            except ConnectionError:
+                return True
+
+        until(lambda: sum(map(hung_up, strangers)) >= 101 - sinks_web.MOST_LINES, "too many are open")
+        assert not all(map(hung_up, strangers))
+        server.send(frame(7))
+        assert web.decode(one.recv(PATIENCE_S), FPS).number == 7  # type: ignore[arg-type]
+    assert capfd.readouterr().err == ""
 
 
 def test_killed_clients_are_forgotten(server: WebSink) -> None:

@@ -33,6 +33,7 @@ from duomorph.live.sinks_udp import look_up
 from duomorph.wire import Command, Frame, web
 
 MOST_CLIENTS: Final = 32
+MOST_LINES: Final = 64  # clients, and strangers who have not yet said what they want
 MOST_WAITING: Final = 4  # frames for a client that is behind; older ones are dropped
 MOST_UNDERWAY: Final = 32  # frames that a client has not yet confirmed: without it, buffers hold 12 s of old ones
 COMMAND_S: Final = 0.01  # between two commands of one client; the rest waits at its end of the line
@@ -77,6 +78,7 @@ class WebSink:
         self._origins, self._hello, self._on_command = origins, hello, on_command
         self._clients: set[_Client] = set()
         self._loop = asyncio.new_event_loop()
+        self._loop.set_exception_handler(lambda loop, problem: _logger.error(problem["message"]))
         self._stop = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name="duomorph web", daemon=True)
         self._thread.start()
@@ -104,6 +106,7 @@ class WebSink:
         async with serve(
             self._talk,
             sock=self._socket,
+            create_connection=_counted(),
             process_request=self._admit,
             compression=None,
             open_timeout=OPEN_S,
@@ -175,3 +178,22 @@ class WebSink:
                     if sent % (MOST_UNDERWAY // 2) == 0:
                         await earlier
                         earlier = await connection.ping()
+
+
+def _counted() -> type[ServerConnection]:
+    """Connections of one server, hung up at once where too many are open: a stranger may be silent for OPEN_S, and must
+    not use up all sockets."""
+    lines: set[ServerConnection] = set()
+
+    class Counted(ServerConnection):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            super().connection_made(transport)
+            lines.add(self)
+            if len(lines) > MOST_LINES:
+                self.transport.abort()
+
+        def connection_lost(self, problem: Exception | None) -> None:
+            lines.discard(self)
+            super().connection_lost(problem)
+
+    return Counted
