@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
 
@@ -20,8 +21,8 @@ import duomorph as dm
 from duomorph import arkit, audio, mel
 from duomorph.clock import delay_ticks, end_sample, frame_count
 from duomorph.errors import AudioError, SettingError
-from duomorph.live import Blocks, File, Live, Paced, Pipe
-from duomorph.live.microphone import Ring
+from duomorph.live import Blocks, File, Live, Paced, Pipe, microphone
+from duomorph.live.microphone import Device, Microphone, Ring
 from duomorph.live.resample import LiveResampler
 from duomorph.live.sources import NOTHING
 from duomorph.live.voice import Voice
@@ -126,6 +127,51 @@ def test_a_ring_gives_what_was_written_or_says_what_it_lost(steps: list[tuple[in
     assert (np.diff(numbers) > 0).all()
     assert len(numbers) + ring.lost == written
     assert not written or numbers[-1] == written - 1 or not len(got[-1])
+
+
+class Stream:
+    """A sound card's, as far as it matters here."""
+
+    active = True
+
+    def close(self, ignore_errors: bool) -> None:
+        self.active = False
+
+
+@pytest.fixture
+def cards(monkeypatch: pytest.MonkeyPatch) -> list[Device]:
+    """Sound cards that can be plugged in and out; two of one name, as Windows has them once for each sound system."""
+    there = [Device(number, "USB", system, 1, 16000, 0.0, False) for number, system in ((1, "MME"), (2, "WASAPI"))]
+    monkeypatch.setattr(microphone, "devices", lambda: list(there))
+    monkeypatch.setattr(microphone, "_rate", lambda device: device.rate)
+    monkeypatch.setattr(microphone, "_refresh", lambda: None)
+    monkeypatch.setattr(Microphone, "_open", lambda self: Stream())
+    return there
+
+
+def test_sound_that_was_overwritten_is_counted(cards: list[Device]) -> None:
+    """A microphone whose reader was away for longer than it remembers: its clock is right all the same."""
+    with closing(Microphone("2")) as source:
+        total = 0
+        for size in [16000] * 7 + [300]:
+            source._ring.write(np.ones((size, 1), np.float32))
+            total += size
+        block = source.read(0)
+        assert block is not None
+        assert len(block.samples) == total
+        assert 0 < source.idle_s == (block.samples == 0).sum() / 16000
+
+
+def test_the_same_device_comes_back(cards: list[Device], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(microphone, "LOST_S", 0.05)
+    said: list[str] = []
+    with closing(Microphone("2", tell=said.append)) as source:
+        end = time.monotonic() + 20
+        while len(said) < 2 and time.monotonic() < end:
+            time.sleep(0.01)
+        assert " is lost" in said[0]
+        assert said[1].endswith(" is back")
+        assert source._device.system == "WASAPI"
 
 
 def test_a_file_takes_its_time_and_late_blocks_come_together() -> None:

@@ -166,8 +166,11 @@ class Microphone:
         if self._last is None:
             self._last = now
         if self._ring.waiting:
+            before = self._ring.lost
             sound, self._last = self._ring.read()
-            return Block(sound.mean(axis=1), self._last)
+            lost = self._ring.lost - before  # we came too late for them: the clock counts them all the same
+            self.idle_s += lost / self.rate
+            return Block(np.concatenate([np.zeros(lost, dtype=np.float32), sound.mean(axis=1)]), self._last)
         gap = int((now - self._last) * self.rate)
         if gap < FILL_S * self.rate:
             return Block(NOTHING, None)
@@ -227,11 +230,19 @@ class Microphone:
         while not self._stop.is_set():
             with contextlib.suppress(LiveError):
                 _refresh()
-                self._device = find(self.name)
+                self._device = _again(self._device)
                 self._stream = self._open()
                 return True
             self._stop.wait(AGAIN_S)
         return False
+
+
+def _again(device: Device) -> Device:
+    """That device once more: its number may be another, and others may share its name. Raises LiveError: it is away."""
+    alike = [each for each in devices() if (each.name, each.system) == (device.name, device.system)]
+    if not alike:
+        raise LiveError(f"the microphone {device.name!r} is away: expected it back; waiting")
+    return min(alike, key=lambda each: abs(each.index - device.index))
 
 
 def _rate(device: Device) -> int:
