@@ -24,7 +24,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from duomorph import arkit, formats
-from duomorph.errors import DuomorphError, FormatError, LiveError, SettingError
+from duomorph.errors import DuomorphError, FormatError, LiveError, MissingExtra, SettingError
 from duomorph.live import sinks_web
 from duomorph.live.sinks import Sink, open_sink
 from duomorph.live.sinks_udp import DayClock
@@ -270,6 +270,14 @@ def test_a_port_in_use() -> None:
         port = taken.getsockname()[1]
         with pytest.raises(LiveError, match=str(port)):
             open_sink(f"ws://127.0.0.1:{port}", FPS, "Alice", print)
+
+
+def test_without_websockets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other sinks need nothing."""
+    monkeypatch.setitem(sys.modules, "websockets", None)
+    with pytest.raises(MissingExtra, match=r"pip install 'duomorph\[live\]'"):
+        open_sink("ws://:0", FPS, "Alice", print)
+    open_sink("vmc://127.0.0.1", FPS, "Alice", print).close()
 
 
 def test_only_this_machine_unless_told_otherwise() -> None:
