@@ -23,6 +23,7 @@ from duomorph.model.config import TAP_TICKS, ModelConfig
 
 MEL_SILENCE, MEL_SCALE = -MelConfig.depth, 5.0  # level-normalised log-mel, nepers: silence is 0, speech 1 to 3
 SMOOTHING_BLOCK = 64  # ticks
+STRETCH = 0.02  # of the last sigmoid beyond 0 and 1
 
 
 @dataclass(frozen=True)
@@ -253,8 +254,8 @@ class Network(nn.Module):
         self.fuse = nn.Linear(d, d)
         self.temporal = nn.ModuleList(TemporalBlock(config) for _ in range(config.temporal))
         self.norm = nn.LayerNorm(d)
-        self.out = nn.Parameter(torch.randn(shapes, d) * d**-0.5)
-        self.out_bias = nn.Parameter(torch.full((shapes,), -4.0))
+        self.out = nn.Parameter(torch.randn(shapes, d) * 0.3 * d**-0.5)
+        self.out_bias = nn.Parameter(torch.zeros(shapes))
         self.log_smoothing_s = nn.Parameter(torch.full((shapes,), config.smoothing_s).log())
         nn.init.zeros_(self.delay.weight)
 
@@ -323,6 +324,15 @@ class Network(nn.Module):
         attention = (scores + unheard[:, :, None, None]).softmax(dim=-1)
         return (attention @ v).transpose(2, 3).flatten(3), after  # (B, U, C, d)
 
+    def stretched(self, x: Tensor) -> Tensor:
+        """A sigmoid that reaches 0 and 1: a little wider than [0, 1], and clamped (Louizos and others 2018). In
+        training the gradient passes the clamp, so that a shape which rests at 0, as pressed lips do, learns when to
+        leave it; behind a plain sigmoid it stayed there.
+        """
+        wide = (1 + 2 * STRETCH) * x.sigmoid() - STRETCH
+        inside = wide.clamp(0.0, 1.0)
+        return wide + (inside - wide).detach() if self.training else inside
+
     def smoothed(self, x: Tensor, before: Tensor, decay: Tensor) -> Tensor:
         """y_t = alpha x_t + (1 - alpha) y_(t-1) of a block in closed form: (B, N, C) after y = before, (B, C)."""
         step = torch.arange(x.shape[1], device=x.device, dtype=x.dtype)
@@ -367,7 +377,7 @@ class Network(nn.Module):
         for index, block in enumerate(self.temporal):
             x, past = block(x, state.temporal[:, index], stride)
             pasts.append(past)
-        raw = ((self.norm(x) * self.out).sum(dim=3) + self.out_bias).sigmoid()  # (B, M, C)
+        raw = self.stretched((self.norm(x) * self.out).sum(dim=3) + self.out_bias)  # (B, M, C)
         # the closed form costs N^2: a long training sequence goes through it in blocks (an exported one is short)
         blocks = raw.split(SMOOTHING_BLOCK, dim=1) if isinstance(raw.shape[1], int) else (raw,)
         last = state.started * state.smooth + (1 - state.started) * raw[:, 0]  # the first tick starts at its own x

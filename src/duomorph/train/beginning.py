@@ -26,7 +26,7 @@ from duomorph.errors import ModelError
 from duomorph.model.card import TrainingSource
 from duomorph.model.config import ModelConfig
 from duomorph.model.export import load_model
-from duomorph.model.network import Network
+from duomorph.model.network import STRETCH, Network
 from duomorph.train.data import Session
 
 
@@ -38,12 +38,13 @@ def set_statistics(network: Network, sessions: list[Session]) -> None:
 
 
 def set_resting_face(network: Network, takes: list[Take]) -> None:
-    """Each shape's mean as its starting output; one that no take captured rests at almost zero."""
+    """Each shape's mean as its starting output; one that no take captured rests at zero."""
     with torch.no_grad():
         for shape in range(arkit.COUNT):
             seen = [take.weights[:, shape].mean() for take in takes if take.captured[shape]]
-            mean = min(max(float(np.mean(seen)) if seen else 0.0, 0.002), 0.9)
-            network.out_bias[shape] = math.log(mean / (1 - mean))
+            mean = min(max(float(np.mean(seen)) if seen else 0.0, 0.0), 1.0)
+            share = (mean + STRETCH) / (1 + 2 * STRETCH)
+            network.out_bias[shape] = math.log(share / (1 - share))
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
