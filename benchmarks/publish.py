@@ -1,6 +1,8 @@
 """The numbers we publish: measured by this file, kept as JSON, written into README, model card and claims from there.
 
     python benchmarks/publish.py measure     # needs DUOMORPH_CORPUS; some minutes; benchmarks/results/*.json
+    python benchmarks/any_voice.py articulated --json benchmarks/results/any_voice.json       # so do these two
+    python benchmarks/robustness.py --json benchmarks/results/robustness.json
     python benchmarks/publish.py measure bench
     python benchmarks/publish.py write       # README.md, MODEL_CARD.md and docs/claims.md from the JSON
 
@@ -113,6 +115,67 @@ def speed() -> str:
     )
 
 
+def sources() -> str:
+    """What the shipped weights learned from."""
+    lines = ["| source | style | hours | licence | credit |", "|---|---|---|---|---|"]
+    for one in duomorph.load().info().provenance.sources:
+        credit = "; ".join(dict.fromkeys(part.strip() for part in one.credit.split(";") if "articulated" not in part))
+        lines.append(f"| `{one.name}` | `{one.style}` | {one.hours:.2f} | {one.licence} | {credit} |")
+    return "\n".join(lines)
+
+
+VOICES = {
+    "librispeech": "English, three readers",
+    "arctic": "English, sentences",
+    "kerstin": "German, sentences",
+    "nathalie": "Dutch, sentences",
+    "synthetic": "synthetic voices, sentences",
+    "emodb": "German, two actors in seven moods",
+}
+
+
+def voices() -> str:
+    """What was held out of the articulated corpora, in the default style."""
+    result = _load("any_voice")
+    lines = [
+        "| not learned | clips | MAE mouth (never moves) | r jawOpen | r pucker | r lowerDown | lips shut on P B M "
+        "| open in silence | rounding, AUC | jitter 30 / 60 fps |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for name, told in VOICES.items():
+        one, fast = result[name]["30"], result[name]["60"]
+        r = [one["r"][shape] for shape in ("jawOpen", "mouthPucker", "mouthLowerDownLeft")]
+        lines.append(
+            f"| `{name}`: {told} | {result[name]['clips']} | {one['mae_mouth']:.4f} "
+            f"({one['baselines_mouth']['median']:.4f}) | {r[0]:.2f} | {r[1]:.2f} | {r[2]:.2f} "
+            f"| {one['closure']['ours']:.0%} | {one['silence']['ours']:.1%} | {one['rounding']['ours']:.2f} "
+            f"| {one['jitter']:.2f} / {fast['jitter']:.2f} |"
+        )
+    return "\n".join(lines)
+
+
+def moods() -> str:
+    """What voices of strangers tell of their mood."""
+    auc = _load("any_voice")["emotions"]["auc"]
+    return "\n".join([
+        f"| {' | '.join(pair.replace('/', ' / ') for pair in auc)} |",
+        "|---" * len(auc) + "|",
+        f"| {' | '.join(f'{value:.2f}' for value in auc.values())} |",
+    ])
+
+
+def disturbed() -> str:
+    """r(jawOpen) on GRID as sound gets worse, and what opens the mouth though nobody speaks."""
+    r, wide = _load("robustness")["r_jawOpen"], _load("any_voice")["unspoken"]
+    shown = {"noise": "noise", "music": "music"}
+    return "\n".join([
+        f"| r(jawOpen) on GRID: {' | '.join(r)} | {' | '.join(f'opening to {kind}, raw / shaped' for kind in shown)} |",
+        "|---" * (len(r) + len(shown)) + "|",
+        f"| {' | '.join(f'{value:.3f}' for value in r.values())} "
+        f"| {' | '.join(' / '.join(f'{kinds[kind]:.1%}' for kinds in wide.values()) for kind in shown)} |",
+    ])
+
+
 def saved(stride: int) -> float:
     """What one emotion track for a minute saves against one of its own for each window, `stride` frames apart."""
     config = ModelConfig()
@@ -205,7 +268,10 @@ def claims() -> str:
     return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])
 
 
-TABLES = {"ablations": ablations, "claims": claims, "accuracy": accuracy, "delay": delay, "speed": speed}
+TABLES = {
+    "ablations": ablations, "claims": claims, "accuracy": accuracy, "delay": delay, "speed": speed, "voices": voices,
+    "moods": moods, "disturbed": disturbed, "sources": sources,
+}  # fmt: skip
 
 
 def filled(text: str) -> str:
@@ -214,7 +280,8 @@ def filled(text: str) -> str:
         begin, end = f"<!-- {name} -->\n", f"\n<!-- /{name} -->"
         if begin in text:
             head, _, rest = text.partition(begin)
-            _, _, tail = rest.partition(end)
+            _, found, tail = rest.partition(end)
+            assert found, f"{end.strip()} is missing, or begins no line after {begin.strip()}"
             text = head + begin + table() + end + tail
     return text
 

@@ -24,14 +24,13 @@ def test_tables_are_those_of_the_json(path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def results() -> dict[str, Any]:
-    return {name: json.loads((PUBLISH["RESULTS"] / f"{name}.json").read_text()) for name in PUBLISH["MEASURES"]}
+    names = (*PUBLISH["MEASURES"], "any_voice", "robustness")
+    return {name: json.loads((PUBLISH["RESULTS"] / f"{name}.json").read_text()) for name in names}
 
 
 def test_they_were_measured_with_the_weights_that_ship(results: dict[str, Any]) -> None:
     shipped = duomorph.load().info().weights_sha256
-    assert {name: result["weights_sha256"] for name, result in results.items()} == dict.fromkeys(
-        PUBLISH["MEASURES"], shipped
-    )
+    assert {name: result["weights_sha256"] for name, result in results.items()} == dict.fromkeys(results, shipped)
 
 
 def reports(results: dict[str, Any], corpus: str) -> list[dict[str, Any]]:
@@ -42,8 +41,8 @@ def reports(results: dict[str, Any], corpus: str) -> list[dict[str, Any]]:
 
 def test_bars_of_accuracy(results: dict[str, Any]) -> None:
     for report in reports(results, "grid_s1"):
-        assert report["mae"] <= 0.0185
-        assert report["r"]["jawOpen"] >= 0.86
+        assert report["mae"] <= 0.0190  # 0.0181 when the weights knew two speakers alone; see docs/log.md
+        assert report["r"]["jawOpen"] >= 0.89
     for report in results["evaluate"]["reports"]:
         assert report["mae"] < min(report["baselines"].values())
         assert abs(report["lag_frames"]) <= 1
@@ -55,6 +54,28 @@ def test_bars_of_accuracy(results: dict[str, Any]) -> None:
 def test_bar_of_facegood(results: dict[str, Any]) -> None:
     for report in reports(results, "facegood"):
         assert report["r"]["jawOpen"] >= 0.80
+
+
+def test_bars_of_voices_that_no_training_knew(results: dict[str, Any]) -> None:
+    voices = results["any_voice"]
+    readers = voices["librispeech"]["30"]
+    assert readers["r"]["jawOpen"] >= 0.84
+    assert readers["closure"]["ours"] >= 0.70
+    assert readers["silence"]["ours"] <= 0.05
+    assert readers["rounding"]["ours"] >= 0.90
+    assert voices["nathalie"]["30"]["r"]["jawOpen"] >= 0.9 * readers["r"]["jawOpen"]
+    bars = {"anger/neutral": 0.95, "happiness/neutral": 0.88, "fear/neutral": 0.85}
+    assert all(voices["emotions"]["auc"][pair] >= bar for pair, bar in bars.items())
+    assert max(share for kinds in voices["unspoken"].values() for share in kinds.values()) <= 0.05
+
+
+@pytest.mark.xfail(reason="two hours of training on two cores; see MODEL_CARD.md")
+def test_bars_of_voices_still_to_be_met(results: dict[str, Any]) -> None:
+    readers, auc = results["any_voice"]["librispeech"]["30"], results["any_voice"]["emotions"]["auc"]
+    assert readers["r"]["jawOpen"] >= 0.90
+    assert readers["closure"]["ours"] >= 0.95
+    assert auc["sadness/neutral"] >= 0.85
+    assert auc["anger/happiness"] >= 0.70
 
 
 def test_bars_of_speed(results: dict[str, Any]) -> None:
