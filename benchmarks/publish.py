@@ -1,8 +1,9 @@
 """The numbers we publish: measured by this file, kept as JSON, written into README, model card and claims from there.
 
     python benchmarks/publish.py measure     # needs DUOMORPH_CORPUS; some minutes; benchmarks/results/*.json
-    python benchmarks/any_voice.py articulated --json benchmarks/results/any_voice.json       # so do these two
+    python benchmarks/any_voice.py articulated --json benchmarks/results/any_voice.json       # so do these three
     python benchmarks/robustness.py --json benchmarks/results/robustness.json
+    duomorph bench --live --seconds 30 --json benchmarks/results/live.json
     python benchmarks/publish.py measure bench
     python benchmarks/publish.py write       # README.md, MODEL_CARD.md and docs/claims.md from the JSON
 
@@ -96,7 +97,7 @@ def delay() -> str:
 def speed() -> str:
     """Time, memory, latency of one thread."""
     b = _load("bench")
-    live, worst = b["latency_ms_live"], b["latency_ms_live_p99"]
+    live, worst, wire = b["latency_ms_live"], b["latency_ms_live_p99"], _load("live")["live"]
     parts = ", ".join(f"{name} {value:.4f}" for name, value in b["rtf_parts"].items())
     return "\n".join(
         [
@@ -108,6 +109,9 @@ def speed() -> str:
             f"| latency, `live` | {live['total']:.1f} ms = look-ahead {live['lookahead']:.1f} + input block "
             f"{live['block']:.1f} + smoothing {live['smoothing']:.1f} + compute {live['compute']:.1f}; "
             f"{worst['total']:.1f} ms at the 99th percentile of compute |",
+            f"| `duomorph live`, from a moment of the sound to its UDP packet, {wire['frames']} frames | "
+            f"{wire['measured_ms']['p50']:.1f} ms median, {wire['measured_ms']['p99']:.1f} ms p99; "
+            f"{wire['dropped']} dropped |",
             f"| first frame, delay 33 ms | after {b['first_frame_ms_at_delay_33']:.0f} ms of sound |",
             f"| peak memory of the process | {b['peak_memory_mb']:.0f} MB |",
             f"| model | {b['model_mb']:.1f} MB, {b['parameters']:,} parameters, {b['mmac_per_tick']:.2f} MMAC a tick |",
