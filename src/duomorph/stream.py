@@ -25,7 +25,7 @@ from duomorph.clock import ROWS_PER_TICK, SAMPLE_RATE, TICK_RATE, end_sample, fr
 from duomorph.emotion import WINDOWS, EmotionTrack
 from duomorph.errors import AudioError
 from duomorph.mel import MelConfig, MelStream
-from duomorph.model.config import UPDATE_TICKS
+from duomorph.model.config import held_update
 from duomorph.model.engine import Engine
 from duomorph.shaping import RAW, Shaper, Shaping
 
@@ -143,7 +143,7 @@ class Stream:
     def _hear(self, samples: Float32) -> Float32:
         """One block through features and network: (S,) -> the curves (n, 52) of the ticks it completes."""
         mel = self._mel.feed(samples)  # (n, 2, 80)
-        update = (self._ticks + np.arange(len(mel))) // UPDATE_TICKS  # the one that each tick holds
+        update = held_update(self._ticks + np.arange(len(mel)))
         self._unheard = np.concatenate([self._unheard, samples])
         needed = len(mel) and update[-1] >= self._held + len(self._updates)
         if needed or not len(mel) or len(self._unheard) > PATIENCE:  # else no frame waits for the voice features

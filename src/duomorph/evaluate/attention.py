@@ -24,7 +24,7 @@ from duomorph.clock import TICK_RATE
 from duomorph.emotion import EmotionTrack
 from duomorph.errors import MissingExtra
 from duomorph.mel import log_mel
-from duomorph.model.config import UPDATE_TICKS
+from duomorph.model.config import held_update
 
 Float32 = NDArray[np.float32]
 
@@ -58,7 +58,7 @@ def attention(weights: Path, sound: Float32, delay: int, style: str) -> Attentio
     c = network.config
     mel = log_mel(sound)
     updates = EmotionTrack(np.array(provenance.neutral, dtype=np.float32)).feed(sound)
-    slot = np.minimum(np.arange(len(mel)) // UPDATE_TICKS, len(updates) - 1)
+    slot = np.minimum(held_update(np.arange(len(mel))), len(updates) - 1)
     kept: dict[str, Any] = {}
     hooks = [
         network.query.register_forward_hook(lambda _, __, out: kept.update(query=out)),  # (1, C, d)

@@ -14,7 +14,10 @@ import dataclasses
 import math
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Final
+from typing import Any, Final, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from duomorph import arkit
 from duomorph.clock import MAX_DELAY, ROW_RATE, ROWS_PER_TICK, TICK_RATE
@@ -24,6 +27,14 @@ from duomorph.mel import MelConfig
 
 UPDATE_TICKS: Final = int(UPDATE_S * TICK_RATE)  # 18
 TAP_TICKS: Final = 2  # between the taps of the temporal layer
+
+Ticks = TypeVar("Ticks", int, NDArray[np.int64])
+
+
+def held_update(tick: Ticks) -> Ticks:
+    """The emotion update that a tick holds: u is made from the sound up to tick 18 u and held from the next tick on,
+    so that no frame waits for it. The first tick holds the first."""
+    return (tick - (tick > 0)) // UPDATE_TICKS
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import torch
 from duomorph import arkit
 from duomorph.clock import ROWS_PER_TICK
 from duomorph.evaluate import correlation
-from duomorph.model.config import UPDATE_TICKS
+from duomorph.model.config import held_update
 from duomorph.model.network import MEL_SILENCE, Network
 from duomorph.train.data import Session
 from duomorph.train.objective import filled
@@ -35,8 +35,8 @@ def predict(network: Network, session: Session, delay: int, block: int = 480) ->
     out = []
     for begin in range(0, ticks, block):
         piece = torch.from_numpy(mel[begin : begin + block])[None].to(device)
-        updates = np.minimum((begin + np.arange(piece.shape[1])) // UPDATE_TICKS, len(session.emotion) - 1)
-        held = min(max(0, begin - 1) // UPDATE_TICKS, len(session.emotion) - 1)
+        updates = np.minimum(held_update(begin + np.arange(piece.shape[1])), len(session.emotion) - 1)
+        held = min(held_update(max(0, begin - 1)), len(session.emotion) - 1)
         rows = filled(network, torch.from_numpy(session.emotion[held : updates[-1] + 1])[None].to(device))
         slot = torch.from_numpy(updates - held)[None].to(device)
         weights, state = network(piece, rows, slot, style, wait, state)

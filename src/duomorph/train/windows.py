@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from duomorph.clock import MAX_DELAY, ROWS_PER_TICK, TICK_RATE
 from duomorph.errors import SettingError
 from duomorph.mel import MelConfig
-from duomorph.model.config import UPDATE_TICKS, ModelConfig
+from duomorph.model.config import UPDATE_TICKS, ModelConfig, held_update
 from duomorph.train.config import Settings, TrainConfig
 from duomorph.train.data import Session
 
@@ -163,8 +163,8 @@ def _arrays(window: Window, config: ModelConfig) -> dict[str, NDArray[np.generic
     if window.voice:
         warp, colour = other_voice(config.bands, np.random.default_rng(window.voice))
         mel, past = (np.maximum(part @ warp + colour, silence) for part in (mel, past))
-    first = max(0, begin // UPDATE_TICKS - config.updates + 1)
-    update = (begin + np.arange(ticks)) // UPDATE_TICKS
+    first = max(0, held_update(begin) - config.updates + 1)
+    update = held_update(begin + np.arange(ticks))
     rows = first + np.arange(config.updates + ticks // UPDATE_TICKS + 1)
     emotion = session.emotion[np.minimum(rows, len(session.emotion) - 1)]
     source = begin + np.arange(ticks) - window.delay  # the tick whose curves are due
