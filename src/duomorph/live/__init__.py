@@ -15,16 +15,18 @@ from __future__ import annotations
 import sys
 from types import ModuleType
 
-from duomorph.live.session import Live, live
+from duomorph.live.session import Live
 from duomorph.live.sources import Block, Blocks, File, Paced, Pipe, Source
 
 __all__ = ["Block", "Blocks", "File", "Live", "Paced", "Pipe", "Source", "live"]
+
+live = Live  # as users write it: `for frame in live(source)`
 
 
 class _Callable(ModuleType):
     """`duomorph.live` is a package and, as users write it, a function."""
 
-    __call__ = staticmethod(live)
+    __call__ = staticmethod(Live)
 
 
 sys.modules[__name__].__class__ = _Callable

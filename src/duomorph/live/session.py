@@ -256,20 +256,6 @@ class Live:
             self._voice.silence()
 
 
-def live(
-    source: Sound,
-    fps: int | float | str | Fraction = 60,
-    *,
-    face: Face | None = None,
-    delay_ms: float = 17,
-    style: str | None = None,
-    shaping: Shaping = SHIPPED,
-    rate: int = SAMPLE_RATE,
-) -> Live:
-    """Frames of live sound: `for frame in live(source)`, or `async for`. Arguments and errors as those of `Live`."""
-    return Live(source, fps, face=face, delay_ms=delay_ms, style=style, shaping=shaping, rate=rate)
-
-
 def _source(source: Sound, rate: int) -> tuple[Source, AsyncIterable[NDArray[np.generic]] | None]:
     """What is meant, as a source; what only asyncio can iterate over, beside an empty one."""
     if isinstance(source, str | Path):
