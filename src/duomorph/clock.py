@@ -25,6 +25,7 @@ TICK_RATE: Final = 60  # Hz, steps of the network
 ROW_RATE: Final = 120  # Hz, mel rows
 ROWS_PER_TICK: Final = ROW_RATE // TICK_RATE
 MAX_DELAY: Final = 12  # ticks, 200 ms
+PROFILES: Final = {"live": 17.0, "balanced": 67.0, "offline": 100.0}  # ms that the network listens ahead, by purpose
 MIN_FPS: Final = Fraction(24_000, 1001)  # film on television, 23.976
 MAX_FPS: Final = Fraction(120)
 _NUMBER: Final = re.compile(r"\s*[+-]?\d{0,40}(\.\d{0,40})?(/\d{1,40}|[eE][+-]?\d{1,2})?\s*", re.ASCII)

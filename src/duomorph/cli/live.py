@@ -1,5 +1,7 @@
 """`duomorph live`: a voice in, faces in other programs move.
 
+One promise: however it is asked to end, the last frames go out and a take is kept whole.
+
     duomorph live --sink livelink://127.0.0.1
     duomorph live --mic USB --sink vmc://127.0.0.1 --sink ws:// --profile balanced
     tts | duomorph live - --rate 24000 --sink osc://127.0.0.1:9000
@@ -19,13 +21,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 from duomorph.cli import Verbs, _add_model, _add_shaping, _Progress, _shaping
+from duomorph.clock import PROFILES
 from duomorph.errors import SettingError
 
 if TYPE_CHECKING:
     from duomorph.live import Live, Source
     from duomorph.live.sinks import Sink
 
-PROFILES: Final = {"live": 17.0, "balanced": 67.0, "offline": 100.0}  # ms that the network listens ahead
 METER_S: Final = 0.2
 
 
