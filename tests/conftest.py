@@ -1,4 +1,4 @@
-"""What tests share: the sample speech, the corpus (or a reason to skip), and hypothesis profiles."""
+"""What tests share: the sample speech, the model, the corpus (or a reason to skip), and hypothesis profiles."""
 
 from __future__ import annotations
 
@@ -6,8 +6,13 @@ import os
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
+
+import duomorph as dm
+from duomorph import audio
+from duomorph.clock import SAMPLE_RATE
 
 _QUIET = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 settings.register_profile("test", deadline=None, max_examples=40, suppress_health_check=_QUIET, derandomize=True)
@@ -19,6 +24,18 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "test"))
 def sample() -> Path:
     """A few seconds of synthetic speech, 16 kHz mono flac."""
     return Path(__file__).parent.parent / "src" / "duomorph" / "assets" / "sample.flac"
+
+
+@pytest.fixture(scope="session")
+def speech(sample: Path) -> np.ndarray:
+    """Three seconds of it, and a bit that is no whole frame."""
+    return audio.read(sample)[: 3 * SAMPLE_RATE + 77]
+
+
+@pytest.fixture(scope="session")
+def face() -> dm.Face:
+    """The model that ships."""
+    return dm.load()
 
 
 @pytest.fixture(scope="session")

@@ -32,16 +32,6 @@ from duomorph.wire import Command, Frame
 JAW = arkit.INDEX["jawOpen"]
 
 
-@pytest.fixture(scope="module")
-def face() -> dm.Face:
-    return dm.load()
-
-
-@pytest.fixture(scope="module")
-def speech(sample: Path) -> np.ndarray:
-    return audio.read(sample)[: 3 * 16000 + 77]
-
-
 def cut(samples: np.ndarray, size: int) -> Iterator[np.ndarray]:
     return (samples[at : at + size] for at in range(0, len(samples), size))
 

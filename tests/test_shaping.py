@@ -34,16 +34,6 @@ EACH = {
 }
 
 
-@pytest.fixture(scope="module")
-def face() -> dm.Face:
-    return dm.load()
-
-
-@pytest.fixture(scope="module")
-def speech(sample: Path) -> np.ndarray:
-    return audio.read(sample)[: 3 * RATE + 77]
-
-
 def in_pieces(stream: dm.Stream, samples: np.ndarray, sizes: list[int]) -> np.ndarray:
     parts, at = [], 0
     for size in [*sizes, len(samples)]:
@@ -81,9 +71,7 @@ def test_any_chunking_is_animate(
 
 
 def test_nothing_is_done_unasked(face: dm.Face, speech: np.ndarray) -> None:
-    assert np.array_equal(
-        face.animate(speech, fps=60).weights, face.animate(speech, fps=60, shaping=Shaping()).weights
-    )
+    assert np.array_equal(face.animate(speech, fps=60).weights, face.animate(speech, fps=60, shaping=Shaping()).weights)
     assert Shaping() == RAW
 
 

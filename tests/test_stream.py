@@ -11,20 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import duomorph as dm
-from duomorph import audio, clock
+from duomorph import clock
 from duomorph.errors import AudioError, ModelError, SettingError
 
 RATES = [24, 25, "29.97", 30, 50, 60, 120]
-
-
-@pytest.fixture(scope="module")
-def face() -> dm.Face:
-    return dm.load()
-
-
-@pytest.fixture(scope="module")
-def speech(sample: Path) -> np.ndarray:
-    return audio.read(sample)[: 3 * 16000 + 77]
 
 
 def streamed(stream: dm.Stream, samples: np.ndarray, sizes: list[int]) -> np.ndarray:
