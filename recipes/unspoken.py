@@ -88,19 +88,21 @@ def music(seed: int) -> NDArray[np.float32]:
     return (piece / max(np.abs(piece).max(), 1e-9) * rng.uniform(0.1, 0.8)).astype(np.float32)
 
 
-def sounds(pieces: int) -> Iterator[tuple[str, Path | NDArray[np.float32], str, str]]:
-    """Name, sound, licence and credit of each, music the last; damaged ones are named and left out."""
+def sounds(pieces: int) -> Iterator[tuple[str, Path | NDArray[np.float32], int, str, str]]:
+    """Name, sound, its samples at 16 kHz, licence and credit of each, music the last; damaged ones are named and left
+    out."""
     for path in sorted((corpus.root() / "noise").glob("*.opus")):
         try:
-            audio.read(path)
+            length = len(audio.read(path))
         except AudioError as problem:
             print(f"left out: {problem}", file=sys.stderr)
             continue
         own = path.stem.count("-")  # ESC-10 names its clips class_fold-clip-take
         credit = "ESC-10: Piczak 2015" if own else "Speech Commands: Warden 2018"
-        yield path.stem, path, ESC if own else COMMANDS, credit
+        yield path.stem, path, length, ESC if own else COMMANDS, credit
     for seed in range(pieces):
-        yield f"music-{seed}", music(seed), "CC0 1.0", "made by a script"
+        tune = music(seed)
+        yield f"music-{seed}", tune, len(tune), "CC0 1.0", "made by a script"
 
 
 def main() -> None:
@@ -111,11 +113,10 @@ def main() -> None:
     options = parser.parse_args()
     names = []
     with Writer(options.output) as out:
-        for name, sound, licence, credit in sounds(options.pieces):
+        for name, sound, length, licence, credit in sounds(options.pieces):
             names.append(name)
             if name in out:
                 continue
-            length = len(audio.read(sound) if isinstance(sound, Path) else sound)
             rest = np.zeros((frame_count(length, FPS), arkit.COUNT), dtype=np.float32)
             kind = name.partition("_")[0].partition("-")[0]
             out.add(
