@@ -6,8 +6,7 @@
 
 Held-out clips of each data set, 100 ms of delay, as the network gives them (nothing shaped): against the articulator's
 curves, r and jitter at 30 and 60 fps; lips shut on P B M, open in silence, round where they should; 95th percentiles;
-the four watched curves of EMO-DB's left-out speakers, averaged over an utterance and projected on the way from one
-emotion's mean target to the other's (as in benchmarks/expression.py), in AUC; how far the mouth opens to noise and
+how well EMO-DB's left-out speakers' moods are told apart (`moods.separation`); how far the mouth opens to noise and
 music, against the 90 % quantile of the readers' speech. The last line is JSON.
 """
 
@@ -27,10 +26,11 @@ import duomorph as dm
 from duomorph import arkit, files
 from duomorph.dataset.takes import takes
 from duomorph.evaluate import phones
-from duomorph.evaluate.metrics import auc, opening
+from duomorph.evaluate.metrics import opening
 from duomorph.evaluate.report import Played, predictions, report, trivial
 from duomorph.face import Face
 from duomorph.shaping import RAW, SHIPPED
+from moods import separation
 
 Floats = NDArray[np.floating[Any]]
 
@@ -38,12 +38,7 @@ SPOKEN = ("librispeech", "arctic", "kerstin", "nathalie", "synthetic", "emodb")
 DELAY_MS = 100.0
 R = ("jawOpen", "mouthPucker", "mouthFunnel", "mouthLowerDownLeft", "mouthUpperUpLeft", "mouthPressLeft", "tongueOut")
 RANGE = ("jawOpen", "mouthFunnel", "mouthUpperUpLeft", "mouthLowerDownLeft", "mouthPucker")
-WATCHED = [arkit.INDEX[name] for name in ("browDownLeft", "mouthSmileLeft", "mouthFrownLeft", "eyeWideLeft")]
 CALM = ("browInnerUp", "browDownLeft", "browOuterUpLeft", "mouthSmileLeft", "mouthFrownLeft")
-PAIRS = (
-    *((emotion, "neutral") for emotion in ("anger", "happiness", "sadness", "fear", "disgust")),
-    ("anger", "happiness"),
-)
 
 
 def spoken(face: Face, folder: Path) -> tuple[dict[str, Any], list[Played]]:
@@ -55,9 +50,9 @@ def spoken(face: Face, folder: Path) -> tuple[dict[str, Any], list[Played]]:
     for fps in (30, 60):
         played = predictions(face, test, Fraction(fps), DELAY_MS)
         one = report(played, folder.name, faces, DELAY_MS)
-        sounds = phones.figures([
-            (p.times, p.predicted, p.truth, said.get(p.take.name), p.take.recording) for p in played
-        ])
+        sounds = phones.figures(
+            [(p.times, p.predicted, p.truth, said.get(p.take.name), p.take.recording) for p in played]
+        )
         assert sounds
         found[str(fps)] = {
             "mae": one.mae,
@@ -86,14 +81,10 @@ def emotions(folder: Path, played: list[Played]) -> dict[str, Any]:
         targets[take.recording.rpartition("-")[2]].append(take.weights.mean(axis=0))
     for one in played:
         heard[mood(one)].append(one.clip.weights.mean(axis=0))
-    way = {name: np.mean(rows, axis=0)[WATCHED] for name, rows in targets.items()}
-    curves = {name: np.array(rows)[:, WATCHED] for name, rows in heard.items()}
+    by_emotion = [{name: np.array(rows) for name, rows in means.items()} for means in (targets, heard)]
     return {
-        "utterances": {name: len(rows) for name, rows in curves.items()},
-        "auc": {
-            f"{one}/{other}": auc(curves[one] @ (way[one] - way[other]), curves[other] @ (way[one] - way[other]))
-            for one, other in PAIRS
-        },
+        "utterances": {name: len(rows) for name, rows in heard.items()},
+        "auc": separation(*by_emotion),
         "shown": {
             name: {shape: float(np.mean(rows, axis=0)[arkit.INDEX[shape]]) for shape in (*CALM, "eyeWideLeft")}
             for name, rows in heard.items()

@@ -3,8 +3,7 @@
     DUOMORPH_CORPUS=... OMP_NUM_THREADS=1 python benchmarks/expression.py     # 4 minutes
 
 Targets are the curves of `duomorph.expression`, averaged over an utterance. A ridge regression from the 88 functionals
-learns them on nine speakers and is judged on the tenth, ten times over. A curve set is scored by its projection on
-the way from one emotion's mean target to the other's, over browDown, mouthSmile, mouthFrown, eyeWide. Writes
+learns them on nine speakers and is judged on the tenth, ten times over, by `moods.separation`. Writes
 benchmarks/results/expression.json.
 """
 
@@ -27,16 +26,11 @@ from duomorph.evaluate.metrics import auc
 from duomorph.train.augment import disturbed
 from duomorph.train.config import AugmentConfig
 from duomorph.train.data import _noises
+from moods import WATCHED, separation
 
 Floats = NDArray[np.floating[Any]]
 
 OUT = Path(__file__).parent / "results" / "expression.json"
-WATCHED = ("browDownLeft", "mouthSmileLeft", "mouthFrownLeft", "eyeWideLeft")
-FOUR = [arkit.INDEX[name] for name in WATCHED]
-PAIRS = (
-    *((emotion, "neutral") for emotion in ("anger", "happiness", "sadness", "fear", "disgust")),
-    ("anger", "happiness"),
-)
 OWN = {"anger": "browDownLeft", "happiness": "mouthSmileLeft", "sadness": "mouthFrownLeft", "fear": "eyeWideLeft"}
 RIDGE = 300.0  # 30 to 1000 differ by at most 0.06 in any figure
 WINDOW = 2000  # contour rows, 20 s
@@ -103,13 +97,10 @@ def left_out(learn: list[Floats], judge: Floats, also: Floats | None = None) -> 
     return heard
 
 
-def separation(heard: Floats) -> dict[str, float]:
-    scores = {}
-    for one, other in PAIRS:
-        way = target[emotion == one].mean(axis=0)[FOUR] - target[emotion == other].mean(axis=0)[FOUR]
-        along = heard[:, FOUR] @ way
-        scores[f"{one}/{other}"] = round(auc(along[emotion == one], along[emotion == other]), 3)
-    return scores
+def scored(heard: Floats) -> dict[str, float]:
+    """How well the curves of all utterances tell one emotion from another."""
+    by_emotion = [{name: curves[emotion == name] for name in set(emotion)} for curves in (target, heard)]
+    return {pair: round(score, 3) for pair, score in separation(*by_emotion).items()}
 
 
 def shown(heard: Floats) -> dict[str, float]:
@@ -181,25 +172,25 @@ def main() -> None:
     level = [n.startswith("spectralFlux") or (n.startswith("loudness_") and "Norm" not in n) or n.endswith("dBp")
              for n in egemaps.FUNCTIONAL_NAMES]  # fmt: skip
     free = whole_table[:, ~np.array(level)]
-    results["whole"] = separation(whole)
+    results["whole"] = scored(whole)
     results["whole_one_curve"] = {}
     for feeling, name in OWN.items():
         high, low = (whole[emotion == one][:, arkit.INDEX[name]] for one in (feeling, "neutral"))
         results["whole_one_curve"][f"{feeling}/neutral by {name}"] = round(auc(high, low), 3)
-    results["whole_level_free"] = separation(left_out([free], free))
+    results["whole_level_free"] = scored(left_out([free], free))
     known = whole_table.copy()
     for name in calm:
         known[speaker == name] -= known[(speaker == name) & (emotion == "neutral")].mean(axis=0)
-    results["whole_speaker_known"] = separation(left_out([known], known))
-    results["after"] = {str(s or "all"): separation(left_out(alone, x)) for s, x in starts.items()}
+    results["whole_speaker_known"] = scored(left_out([known], known))
+    results["after"] = {str(s or "all"): scored(left_out(alone, x)) for s, x in starts.items()}
 
     rng = np.random.default_rng(0)
     noises, config = _noises(), AugmentConfig()
     rough = np.array([egemaps.extract(disturbed(sound, config, noises, rng)) for sound in sounds], dtype=np.float64)
     results["disturbed"] = {
-        "learned clean": separation(left_out([whole_table], rough)),
-        "learned clean and disturbed": separation(left_out([whole_table, rough], rough)),
-        "clean, learned clean and disturbed": separation(left_out([whole_table, rough], whole_table)),
+        "learned clean": scored(left_out([whole_table], rough)),
+        "learned clean and disturbed": scored(left_out([whole_table, rough], rough)),
+        "clean, learned clean and disturbed": scored(left_out([whole_table, rough], whole_table)),
     }
 
     judged = {"alone": {1: starts[1], None: whole_table}}
@@ -210,7 +201,7 @@ def main() -> None:
     learned |= {"alone and same": alone + learned["same"], "alone and mixed": alone + learned["mixed"]}
     results["chains"] = {
         f"learned {how}": {
-            f"{kind}, after {seconds or 'all'}": separation(left_out(tables, x))
+            f"{kind}, after {seconds or 'all'}": scored(left_out(tables, x))
             for kind, by in judged.items()
             for seconds, x in by.items()
         }
@@ -218,7 +209,7 @@ def main() -> None:
     }
     results["change"] = {
         f"window {window // 100} s": {
-            f"{seconds} s": separation(left_out(alone, table(partial(changed, seconds, window))))
+            f"{seconds} s": scored(left_out(alone, table(partial(changed, seconds, window))))
             for seconds in (1, 2, 4, 8, 16)
         }
         for window in (WINDOW, 500)
@@ -232,7 +223,7 @@ def main() -> None:
     everyone = np.concatenate(list(quiet.values()))
     both = left_out([whole_table] * 3, whole_table, everyone)
     results["with_calm_corpora"] = {
-        "separation": separation(both),
+        "separation": scored(both),
         "shown": {feeling: shown(both[emotion == feeling]) for feeling in sorted(set(emotion))},
         "shown_without": {feeling: shown(whole[emotion == feeling]) for feeling in sorted(set(emotion))},
     }
