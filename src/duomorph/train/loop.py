@@ -292,11 +292,7 @@ def train(
     if resume:
         trainer.resume()
     plain = dataclasses.replace(settings.augment, rounds=1)
-    test = [
-        session
-        for take in held_out
-        for session in data.build([take], plain, settings.train.seed, cache / "test")
-    ]
+    test = data.build(held_out, plain, settings.train.seed, cache / "test", alone=True)
     with _asked_to_stop() as asked, Reporter(trainer.fabric.is_global_zero, out, trainer.last_step) as report:
         report.memory(trainer.sessions, settings)
         saved = began = time.perf_counter()
@@ -318,4 +314,3 @@ def train(
                 report.say(f"stopped and saved at step {trainer.step} of {trainer.last_step}: go on with --resume")
                 raise KeyboardInterrupt
     return trainer.checkpoint
-
