@@ -300,6 +300,19 @@ def test_lines_to_a_file_are_a_take(tmp_path: Path) -> None:
     np.testing.assert_array_equal(clip.angles[57], frame(57).angles)
 
 
+def test_a_file_is_written_anew_with_the_first_frame(tmp_path: Path) -> None:
+    """Not before: another sink may not open, and the old take would be lost for nothing."""
+    old, new = tmp_path / "old.jsonl", tmp_path / "new.jsonl"
+    old.write_text("a take\n" * 100)
+    for path in (old, new):
+        open_sink(f"jsonl://{path}", FPS, "Alice", print).close()
+    assert old.read_text() == "a take\n" * 100
+    assert not new.exists()
+    with opened(f"jsonl://{old}") as sink:
+        sink.send(frame(0))
+    assert len(formats.read(old)) == 1
+
+
 @pytest.mark.parametrize("path", ["no/such/folder.jsonl", "a\0b.jsonl"])
 def test_lines_to_nowhere(path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
@@ -312,8 +325,9 @@ def test_a_full_disk_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     full = os.open("/dev/full", os.O_WRONLY)
     monkeypatch.setattr("duomorph.live.sinks_lines._STDOUT", full)
     with opened("jsonl://-") as sink:
+        sink.send(frame(0))
         until(lambda: not sink._open, "the first line fails")  # type: ignore[attr-defined]
-        for k in range(10):
+        for k in range(1, 10):
             sink.send(frame(k))
     os.close(full)
     assert sink.dropped >= 10

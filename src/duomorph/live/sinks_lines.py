@@ -29,20 +29,21 @@ class LinesSink:
     """A thread of its own writes, for even a file can make one wait."""
 
     def __init__(self, name: str, path: str, fps: Fraction) -> None:
-        """`path` is a file, which is written anew, or - for standard output.
+        """`path` is a file, which is written anew from the first frame on, or - for standard output.
 
         Raises:
             FormatError: the path cannot be written. LiveError: it cannot be opened.
         """
         self.name, self.dropped = name, 0
-        self._owned = path != "-"
-        try:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0)
-            self._file = os.open(files.writable(path), flags, 0o666) if self._owned else _STDOUT
-        except OSError as problem:
-            raise LiveError(f"{name}: cannot be opened ({problem.strerror}): check the path") from None
+        self._file, self._path = _STDOUT, None if path == "-" else files.writable(path)
+        if self._path:
+            self._is_new = not self._path.exists()
+            try:
+                self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
+            except OSError as problem:
+                raise LiveError(f"{name}: cannot be opened ({problem.strerror}): check the path") from None
         self._waiting: queue.Queue[bytes | None] = queue.Queue(MOST_WAITING)
-        self._waiting.put(lines.header(fps))
+        self._header = lines.header(fps)  # until it has gone out, with the first frame
         self._lock = threading.Lock()  # both threads count
         self._open = True
         self._writer = threading.Thread(target=self._write, name="duomorph lines", daemon=True)
@@ -53,7 +54,8 @@ class LinesSink:
         with self._lock:
             try:
                 if self._open:
-                    self._waiting.put_nowait(line)
+                    self._waiting.put_nowait(self._header + line)
+                    self._header = b""
                     return
             except queue.Full:
                 pass
@@ -71,17 +73,24 @@ class LinesSink:
             self._waiting.put(None)
 
     def _write(self) -> None:
+        line = self._waiting.get()
+        began = line is not None  # else what was there stays: perhaps another sink could not be opened
         try:
-            while (line := self._waiting.get()) is not None:
+            if began and self._path:
+                os.ftruncate(self._file, 0)
+            while line is not None:
                 while line:
                     line = line[os.write(self._file, line) :]
+                line = self._waiting.get()
         except OSError:  # the reader has gone, or the disk is full: that is for good
             with self._lock:
                 self._open = False
                 self.dropped += 1
             self._give_up()
-        if self._owned:
+        if self._path:
             os.close(self._file)
+            if self._is_new and not began:
+                self._path.unlink(missing_ok=True)
 
     def _give_up(self) -> None:
         with self._lock, contextlib.suppress(queue.Empty):
