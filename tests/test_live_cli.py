@@ -19,6 +19,7 @@ import soundfile
 from command import refused
 from duomorph import audio, formats
 from duomorph.cli import main
+from duomorph.cli.live import _Signals
 from duomorph.dataset import manifest
 from duomorph.live.record import Recorder
 from duomorph.wire import Frame
@@ -68,8 +69,8 @@ def test_a_pipe(second: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs signals")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_end_comes_by_signal(sample: Path, tmp_path: Path, number: signal.Signals) -> None:
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_the_end_comes_by_signal(sample: Path, tmp_path: Path, name: str) -> None:
     """And the take is kept whole."""
     command = [sys.executable, "-m", "duomorph", "live", "--file", str(sample), "--record", str(tmp_path / "takes")]
     process = subprocess.Popen([*command, "--sink", "jsonl://-"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -77,7 +78,7 @@ def test_the_end_comes_by_signal(sample: Path, tmp_path: Path, number: signal.Si
     while b"timestamp" not in process.stdout.readline():
         assert process.poll() is None
     time.sleep(0.5)
-    process.send_signal(number)
+    process.send_signal(getattr(signal, name))
     said = process.communicate(timeout=30)[1].decode()
     assert process.returncode == 130
     assert said.splitlines()[-1] == "duomorph: stopped"
@@ -106,6 +107,48 @@ def test_a_second_signal_does_not_cost_the_take(sample: Path, tmp_path: Path) ->
     (entry,) = manifest.read(tmp_path / "takes")
     assert entry.curves in said.decode(), "where it is; standard output has lines of JSON and nothing else"
     assert all(line.startswith(b"{") for line in out.splitlines()[1:])
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs terminals")
+def test_the_terminal_is_closed(sample: Path, tmp_path: Path) -> None:
+    """Nothing can be said any more, and the take is kept."""
+    program = (
+        "import fcntl, sys, termios; from duomorph.cli import main; fcntl.ioctl(2, termios.TIOCSCTTY, 0);"
+        "sys.exit(main(sys.argv[1:]))"
+    )
+    command = [sys.executable, "-c", program, "live", "--file", str(sample), "--record", str(tmp_path / "takes")]
+    master, terminal = os.openpty()
+    process = subprocess.Popen(command, stdin=terminal, stdout=terminal, stderr=terminal, start_new_session=True)
+    os.close(terminal)
+    while b" fps " not in os.read(master, 1024):  # the meter runs
+        assert process.poll() is None
+    os.close(master)
+    assert process.wait(30) == 130
+    (entry,) = manifest.read(tmp_path / "takes")
+    assert 0 < entry.duration_s < 8
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs signals")
+def test_who_said_nohup_is_not_ended() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with _Signals() as signals:
+        os.kill(os.getpid(), signal.SIGHUP)
+    assert not signals.came
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs signals")
+def test_a_writer_that_stays_keeps_nobody(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "duomorph", "live", "-", "--sink", "jsonl://-"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdin
+        assert process.stdout
+        process.stdin.write(bytes(16000))
+        process.stdin.flush()
+        while b"timestamp" not in process.stdout.readline():
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        assert process.wait(5) == 130
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs descriptors")
@@ -203,14 +246,15 @@ def test_mistakes(
 
 
 def test_a_taken_port_is_said_before_anything_moves(second: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    old = second.with_name("old.jsonl")
+    old.write_text("a take")
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        assert str(port) in refused(capsys, "live", "--file", second, "--sink", f"ws://127.0.0.1:{port}")
+        sinks = [f"jsonl://{old}", f"ws://127.0.0.1:{taken.getsockname()[1]}"]
+        assert sinks[1] in refused(capsys, "live", "--file", second, "--sink", sinks[0], "--sink", sinks[1])
+    assert old.read_text() == "a take"
 
 
-def test_without_sounddevice(
-    second: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_sounddevice(second: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sounddevice", None)
     assert "duomorph[live]" in refused(capsys, "live", "--sink", "vmc://127.0.0.1")
     assert "duomorph[live]" in refused(capsys, "live", "--list-devices")

@@ -489,7 +489,8 @@ class _Progress:
 
     def show(self, text: str) -> None:
         if self._live:
-            print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+            with contextlib.suppress(OSError):  # the terminal was closed this moment
+                print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
 
     def clear(self) -> None:
         self.show("")

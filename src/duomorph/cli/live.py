@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from duomorph.live.sinks import Sink
 
 METER_S: Final = 0.2
+HANG_UP: Final = getattr(signal, "SIGHUP", None)  # Windows has none
 
 
 def add_live(verbs: Verbs) -> None:
@@ -170,14 +171,19 @@ def _forget(sound: object, frames: object) -> None:
 
 
 class _Signals:
-    """Ctrl-C and the system's request to end let the last frames out and the take be kept, however often they come."""
+    """Ctrl-C, the system's request to end and a terminal that is closed let the last frames out and the take be kept,
+    however often they come. Who said `nohup` is obeyed."""
 
     def __init__(self) -> None:
         self.came = False
         self.stop: Callable[[], None] = _interrupt  # until there is something that can be stopped
+        self._terminals = [stream.fileno() for stream in (sys.stdout, sys.stderr) if stream.isatty()]
 
     def __enter__(self) -> Self:
-        self._before = {number: signal.signal(number, self._heard) for number in (signal.SIGINT, signal.SIGTERM)}
+        numbers = [signal.SIGINT, signal.SIGTERM]
+        if HANG_UP and signal.getsignal(HANG_UP) != signal.SIG_IGN:
+            numbers.append(HANG_UP)
+        self._before = {number: signal.signal(number, self._heard) for number in numbers}
         return self
 
     def __exit__(self, *problem: object) -> None:
@@ -185,6 +191,9 @@ class _Signals:
             signal.signal(number, handler)
 
     def _heard(self, number: int, where: object) -> None:
+        if number == HANG_UP:  # whatever we still say to a closed terminal would be an error
+            for terminal in self._terminals:
+                os.dup2(os.open(os.devnull, os.O_WRONLY), terminal)
         self.came = True
         self.stop()
 
