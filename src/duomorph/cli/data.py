@@ -1,5 +1,7 @@
 """`duomorph data`: takes in, a clean data set out.
 
+One promise: a clip is in the data set whole or not at all.
+
     duomorph data import takes/ -o mydata --licence "own recordings"
     duomorph data check mydata
     duomorph data split mydata --by speaker
@@ -8,6 +10,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -147,7 +150,7 @@ def add_restore(verbs: Verbs) -> None:
 def _restore(arguments: argparse.Namespace) -> int:
     from duomorph.dataset.restoring import restore_all
 
-    added = restore_all(arguments.dataset)
+    added = restore_all(arguments.dataset, lambda text: print(f"duomorph: {text}", file=sys.stderr))
     print(f"{len(added)} clips added to {arguments.dataset}")
     return 0
 

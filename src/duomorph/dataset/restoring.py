@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -26,6 +26,7 @@ from duomorph.errors import CorpusError
 from duomorph.video import LIPS
 
 SUFFIX: Final = "restored"
+ENOUGH_S: Final = 60  # of a speaker; from half of it one gain in ten is off by 60 % (docs/restoration.md)
 
 
 @dataclass(frozen=True)
@@ -57,11 +58,13 @@ def _lips(folder: Path, entry: Entry) -> restore.Lips | None:
         raise CorpusError(f"cannot read {str(path)!r} ({problem}): expected lips; capture the video again") from None
 
 
-def restore_all(folder: str | Path) -> list[str]:
+def restore_all(folder: str | Path, tell: Callable[[str], None] = lambda text: None) -> list[str]:
     """Add a restored copy of each captured video; the ids that were added. What is restored already stays.
 
     Each speaker is fitted on all of his clips that are not held out.
 
+    Args:
+        tell: hears of speakers who were fitted on little.
     Raises:
         CorpusError: no data set, no captured video in it, or damaged lips.
     """
@@ -77,7 +80,11 @@ def restore_all(folder: str | Path) -> list[str]:
     added = []
     with manifest.Writer(folder) as out:
         for speaker in dict.fromkeys(entry.speaker for entry, _ in seen.values()):
-            fitted = restore.fit((lips, entry.fps) for entry, lips in spoken_by(speaker) if entry.id not in held)
+            known = [(lips, entry.fps) for entry, lips in spoken_by(speaker) if entry.id not in held]
+            fitted = restore.fit(known)
+            seconds = sum(len(lips.marks) / float(fps) for lips, fps in known)
+            if seconds < ENOUGH_S:
+                tell(f"speaker {speaker!r} is fitted on {seconds:.0f} s, which is rough: expected {ENOUGH_S}; add some")
             for entry, lips in spoken_by(speaker):
                 id = f"{entry.id}.{SUFFIX}"
                 if id in out:
