@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from command import refused
 from damage import KINDS, damaged, tone
 from duomorph import formats
 from duomorph.cli import main
+from duomorph.clip import Clip
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +115,52 @@ def test_bad_settings(
 )  # fmt: skip
 def test_bad_commands(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     refused(capsys, *arguments)
+
+
+@pytest.mark.parametrize(
+    ("command", "word"),
+    [
+        ("live --file FOLDER --sink jsonl://OUT", "is a folder"),
+        ("live --file notes.txt --sink jsonl://OUT", "cannot read"),
+        ("live --file in/good.wav --sink jsonl://OUT --sink ws://:99999", "Port out of range"),
+        ("live --file in/good.wav --sink jsonl://OUT --sink ws://:http", "ws://:http"),
+        ("bench --live --sound notes.txt --json OUT", "as sound"),
+        ("bench --sound FOLDER --json OUT", "is a folder"),
+        ("convert curves.csv -o out.nope", "'.nope'"),
+        ("convert notes.txt -o out.csv", "'.txt'"),
+        ("evaluate --data EMPTY --json OUT", "holds out nothing"),
+        ("evaluate --data FOLDER --json OUT", "is no data set"),
+        ("data restore FOLDER", "is no data set"),
+        ("data restore EMPTY", "no captured video"),
+        ("finetune --data FOLDER --style me -o OUT", "is no data set"),
+        ("finetune --data EMPTY --style me -o OUT", "at least 20 s"),
+        ("train --config articulated.toml -o OUT", "'articulated/librispeech' is no data set"),
+        ("train --data nowhere -o OUT", "'nowhere' is unknown: expected grid_s1, facegood or the folder"),
+        ("train --data EMPTY -o OUT", "nothing to learn from in EMPTY"),
+        ("train --data EMPTY -o OUT --resume", "cannot read checkpoint"),
+    ],
+)
+def test_bad_material(
+    good: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+    word: str,
+) -> None:
+    """A folder, a text, a data set without clips and one that was never made, wherever something else is meant."""
+    if command.startswith(("train", "finetune")):
+        pytest.importorskip("torch", reason="needs the extra train")
+    monkeypatch.chdir(tmp_path)
+    Path("FOLDER").mkdir()
+    Path("EMPTY").mkdir()
+    Path("EMPTY/manifest.jsonl").touch()
+    Path("notes.txt").write_text("a letter")
+    Path("articulated.toml").write_text('data = ["articulated/librispeech"]')
+    formats.write(Clip(np.zeros((3, 52), np.float32), Fraction(30)), "curves.csv")
+    before = names(tmp_path)
+    assert word in refused(capsys, *command.split())
+    assert names(tmp_path) == before
 
 
 def test_two_inputs_for_one_file(good: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

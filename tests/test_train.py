@@ -369,10 +369,28 @@ def test_settings_are_checked(tmp_path: Path) -> None:
 
 
 def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "x.pt").write_bytes(b"not a checkpoint")
-    for name in ("x.pt", "absent.pt"):
-        with pytest.raises(ModelError, match="duomorph train"):
-            publish(tmp_path / name, tmp_path / "m.onnx")
+    for number, content in enumerate((b"not a checkpoint", b"a letter", b"G\0", b"}.", b"")):
+        (tmp_path / f"{number}.pt").write_bytes(content)
+        with pytest.raises(ModelError, match=r"\(damaged or foreign\).*duomorph train"):
+            publish(tmp_path / f"{number}.pt", tmp_path / "m.onnx")
+    with pytest.raises(ModelError, match=r"\(No such file or directory\).*duomorph train"):
+        publish(tmp_path / "absent.pt", tmp_path / "m.onnx")
+
+
+def test_a_start_of_another_form_is_refused_before_anything_is_made(run: Path, taught: Path, tmp_path: Path) -> None:
+    start = {"train": {"start": str(taught / "checkpoint.pt")}, "model": {"d": 32}}
+    with pytest.raises(ModelError, match="its d is 16, this run's 32; expected the same"):
+        train(config.changed(QUICK, start), run)
+    stored = torch.load(taught / "checkpoint.pt", weights_only=True)
+    stored["average"]["out_bias"] = torch.zeros(7)
+    torch.save(stored, tmp_path / "foreign.pt")
+    with pytest.raises(ModelError, match="do not fit"):
+        train(with_train(start=str(tmp_path / "foreign.pt")), run)
+    with pytest.raises(ModelError, match="do not fit"):
+        publish(tmp_path / "foreign.pt", tmp_path / "m.onnx")
+    with pytest.raises(ModelError, match="cannot read checkpoint"):
+        train(QUICK, run, resume=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["foreign.pt"]
 
 
 def test_no_corpus_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

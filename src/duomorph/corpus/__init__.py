@@ -174,7 +174,7 @@ def load(name: str, part: str) -> list[Take]:
         CorpusError: the corpus is absent, unknown or damaged.
     """
     if name not in SOURCES:
-        raise CorpusError(f"corpus {name!r} is unknown: expected one of {', '.join(SOURCES)}")
+        raise CorpusError(f"corpus {name!r} is unknown: expected {', '.join(SOURCES)} or the folder of a data set")
     source = SOURCES[name]
     folder = root() / source.folder
     if not folder.is_dir():

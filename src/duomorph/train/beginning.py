@@ -11,9 +11,10 @@ from __future__ import annotations
 import dataclasses
 import math
 import pickle
+import struct
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -47,6 +48,11 @@ def set_resting_face(network: Network, takes: list[Take]) -> None:
             network.out_bias[shape] = math.log(share / (1 - share))
 
 
+_DAMAGED: Final = (
+    OSError, RuntimeError, LookupError, TypeError, ValueError, EOFError, struct.error, pickle.UnpicklingError,
+)  # fmt: skip
+
+
 def load_checkpoint(path: Path) -> dict[str, Any]:
     """What `Trainer.save` wrote.
 
@@ -56,13 +62,24 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     try:
         stored: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
         if not {"settings", "step", "average", "runs", "sources"} <= set(stored):
-            raise KeyError("fields are missing")
-    except (OSError, RuntimeError, KeyError, TypeError, EOFError, pickle.UnpicklingError) as problem:
-        reason = str(problem).partition("\n")[0]
+            raise KeyError
+    except _DAMAGED as problem:
+        reason = getattr(problem, "strerror", None) or "damaged or foreign"
         raise ModelError(
-            f"cannot read checkpoint {str(path)!r}: {reason}; expected one written by `duomorph train`"
+            f"cannot read checkpoint {str(path)!r} ({reason}): expected one written by `duomorph train`; name another"
         ) from None
     return stored
+
+
+def fill(network: Network, weights: dict[str, Tensor]) -> None:
+    """Hand weights over. Raises ModelError: they are those of a network that is built otherwise."""
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError:  # which names every tensor
+        raise ModelError(
+            "the weights do not fit the network of their own settings: expected those of this version of Duomorph; "
+            "use the version that trained them"
+        ) from None
 
 
 @dataclass(frozen=True)
@@ -105,7 +122,7 @@ class Beginning:
             self.model.styles.index(name if name in self.model.styles else self.default_style)
             for name in network.config.styles
         ]
-        network.load_state_dict(self.weights | {"style": self.weights["style"][rows]})
+        fill(network, self.weights | {"style": self.weights["style"][rows]})
 
 
 def learn_style_alone(network: Network, style: str) -> None:

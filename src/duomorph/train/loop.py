@@ -35,7 +35,14 @@ from duomorph.dataset.takes import sources, takes
 from duomorph.errors import CorpusError, SettingError
 from duomorph.model.network import Network
 from duomorph.train import data, windows
-from duomorph.train.beginning import Beginning, learn_style_alone, load_checkpoint, set_resting_face, set_statistics
+from duomorph.train.beginning import (
+    Beginning,
+    fill,
+    learn_style_alone,
+    load_checkpoint,
+    set_resting_face,
+    set_statistics,
+)
 from duomorph.train.config import Settings, TrainConfig
 from duomorph.train.losses import PARTS, count
 from duomorph.train.objective import Objective
@@ -90,6 +97,12 @@ class Trainer:
             styles = tuple(dict.fromkeys((*known, *styles) if before else styles))
             settings = dataclasses.replace(settings, model=dataclasses.replace(settings.model, styles=styles))
         self.settings, self.out = settings, out
+        self.network = Network(settings.model)
+        self.runs: list[str] = []  # the settings of this run and of those it goes on from
+        if before:
+            before.give(self.network)
+            self.runs += before.runs
+        files.folder(out)  # all that is asked for is there: now the slow part
         with self._first():
             self.sessions = data.build(self.takes, settings.augment, config.seed, cache)
             short = [take for take in self.takes if take.end_s * TICK_RATE < windows.ALONE_TICKS]
@@ -97,11 +110,6 @@ class Trainer:
             alone = short and config.alone > 0
             self.alone = data.build(short, rounds, config.seed, cache, alone=True) if alone else []
         self.draw = windows.Sampler(self.sessions, self.alone, settings)
-        self.network = Network(settings.model)
-        self.runs: list[str] = []  # the settings of this run and of those it goes on from
-        if before:
-            before.give(self.network)
-            self.runs += before.runs
         hidden = dataclasses.replace(settings, train=dataclasses.replace(config, start=config.start and "previous run"))
         self.runs.append(json.dumps(hidden.to_dict()))
         if config.learn == "all":
@@ -231,16 +239,15 @@ class Trainer:
         lines = "".join(json.dumps(line) + "\n" for line in self.history)
         files.write(self.out / "log.jsonl", lines.encode())
 
-    def resume(self) -> None:
-        """Raises ModelError if there is no checkpoint, CorpusError if it belongs to another run."""
-        state = load_checkpoint(self.checkpoint)
+    def resume(self, state: dict[str, Any]) -> None:
+        """Go on from a checkpoint. Raises CorpusError if it belongs to another run."""
         if state["settings"] != self.settings.to_dict():
             raise CorpusError(
                 f"cannot resume {self.checkpoint}: it was made with other settings; repeat those or use a new folder"
             )
         self.step, self.history, self._sums = state["step"], state["history"], state["sums"]
-        self.network.load_state_dict(state["network"])
-        self.average.load_state_dict(state["average"])
+        fill(self.network, state["network"])
+        fill(self.average, state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
 
 
@@ -277,9 +284,9 @@ def train(
         CorpusError: no data, or the folder holds another run. ModelError: no such checkpoint.
         KeyboardInterrupt: asked to stop; what was learned is saved, `resume` goes on.
     """
-    files.folder(out)
     if not resume and (out / "checkpoint.pt").exists():
         raise CorpusError(f"{str(out)!r} holds a run already: go on with --resume, or choose another folder")
+    stored = load_checkpoint(out / "checkpoint.pt") if resume else None
     cache = out.parent / "cache"
     learned, held_out = parts or (
         [take for name in settings.data for take in takes(name, part)] for part in ("train", "test")
@@ -288,9 +295,12 @@ def train(
         learned, held_out = (
             [dataclasses.replace(take, style=settings.train.style) for take in part] for part in (learned, held_out)
         )
+    if not learned:
+        names = ", ".join(settings.data)
+        raise CorpusError(f"got nothing to learn from in {names}: expected clips that are not held out; import some")
     trainer = Trainer(settings, learned, out, cache, prepare)
-    if resume:
-        trainer.resume()
+    if stored:
+        trainer.resume(stored)
     plain = dataclasses.replace(settings.augment, rounds=1)
     test = data.build(held_out, plain, settings.train.seed, cache / "test", alone=True)
     with _asked_to_stop() as asked, Reporter(trainer.fabric.is_global_zero, out, trainer.last_step) as report:

@@ -19,7 +19,7 @@ from duomorph.model.card import Provenance, TrainingSource
 from duomorph.model.config import ModelConfig
 from duomorph.model.export import export
 from duomorph.model.network import Network
-from duomorph.train.beginning import load_checkpoint
+from duomorph.train.beginning import fill, load_checkpoint
 
 
 def provenance_of(checkpoint: dict[str, Any], network: Network, style: str | None) -> Provenance:
@@ -52,6 +52,6 @@ def publish(checkpoint: Path, path: Path, style: str | None = None) -> None:
     """
     stored = load_checkpoint(checkpoint)
     network = Network(ModelConfig.from_dict(stored["settings"]["model"]))
-    network.load_state_dict(stored["average"])
+    fill(network, stored["average"])
     with torch.no_grad():
         export(network, provenance_of(stored, network, style), path)
