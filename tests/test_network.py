@@ -18,6 +18,7 @@ from duomorph import arkit  # noqa: E402
 from duomorph.model.card import Provenance  # noqa: E402
 from duomorph.model.config import UPDATE_TICKS, ModelConfig  # noqa: E402
 from duomorph.model.engine import Engine  # noqa: E402
+from duomorph.model.export import again as export_again  # noqa: E402
 from duomorph.model.export import export, load_model  # noqa: E402
 from duomorph.model.network import STATE_NAMES, Network  # noqa: E402
 
@@ -224,10 +225,20 @@ def test_onnx_and_safetensors_are_the_network(network: Network, tmp_path: Path) 
     whole, _ = network(**given, state=network.start(1))
     again = load_model(path.with_suffix(".safetensors"))[0].eval()
     assert torch.equal(again(**given, state=again.start(1))[0], whole)
-    state, at, held = engine.start(), 0, 0
-    for size in (1, 1, 17, 60, 1, 70):
-        slot = given["slot"][0, at : at + size].numpy()
-        rows = given["emotion"][0, held : slot[-1] + 1].numpy()
-        weights, state = engine.step(given["mel"][0, at : at + size].numpy(), rows, slot - held, 0, 6, state)
-        np.testing.assert_allclose(weights, whole[0, at : at + size].numpy(), atol=1e-4)
-        at, held = at + size, int(slot[-1])
+    for stride, sizes in ((1, (1, 1, 17, 60, 1, 70)), (2, (1, 2, 40, 20, 86))):
+        whole, _ = network(**given, state=network.start(1, stride), stride=stride)
+        state, at, held, out = engine.start(), 0, 0, []
+        for size in sizes:  # of stride 2 the last tick of each is asked for: 0, 2, 42, ...
+            slot = given["slot"][0, at : at + size].numpy()
+            rows = given["emotion"][0, held : slot[-1] + 1].numpy()
+            part = given["mel"][0, at : at + size].numpy()
+            weights, state = engine.step(part, rows, slot - held, 0, 6, state, stride)
+            at, held = at + size, int(slot[-1])
+            out.append(weights)
+        np.testing.assert_allclose(np.concatenate(out), whole[0, : sum(map(len, out))].numpy(), atol=1e-5)
+        assert sum(map(len, out)) == whole.shape[1]
+    copy = tmp_path / "again" / path.name
+    export_again(path.with_suffix(".safetensors"), copy)
+    assert [file.read_bytes() for file in sorted(copy.parent.iterdir())] == [
+        file.read_bytes() for file in (path, path.with_suffix(".safetensors"))
+    ]

@@ -385,7 +385,8 @@ def add_export(verbs: Verbs) -> None:
     """Weights to ONNX."""
     about = "checkpoint to ONNX and safetensors (needs duomorph[train])"
     verb = verbs.add_parser("export", help=about, allow_abbrev=False)
-    verb.add_argument("checkpoint", metavar="CHECKPOINT", type=Path)
+    about = "of a training run; or a .safetensors file, for an ONNX graph of this version with its weights"
+    verb.add_argument("checkpoint", metavar="CHECKPOINT", type=Path, help=about)
     verb.add_argument("-o", "--output", metavar="FOLDER", required=True, help="where model files go")
     verb.add_argument("--style", metavar="NAME", help="what animate uses unless told otherwise (default: as trained)")
     verb.set_defaults(run=_export)
@@ -393,10 +394,17 @@ def add_export(verbs: Verbs) -> None:
 
 def _export(arguments: argparse.Namespace) -> int:
     _need("torch", "train")
-    from duomorph.train.publish import publish
-
     target = Path(arguments.output) / "duomorph.onnx"
-    publish(arguments.checkpoint, target, arguments.style)
+    if arguments.checkpoint.suffix == ".safetensors":
+        if arguments.style is not None:
+            raise SettingError("--style is for checkpoints: weights that are exported keep theirs; leave it out")
+        from duomorph.model.export import again
+
+        again(arguments.checkpoint, target)
+    else:
+        from duomorph.train.publish import publish
+
+        publish(arguments.checkpoint, target, arguments.style)
     print(target)
     return 0
 

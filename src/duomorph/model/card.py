@@ -74,5 +74,3 @@ def read_metadata(meta: dict[str, str], where: str) -> tuple[ModelConfig, Proven
         return ModelConfig.from_dict(json.loads(meta["config"])), provenance
     except (KeyError, TypeError, ValueError) as problem:
         raise ModelError(f"{where!r} carries damaged metadata ({problem}); download or export it again") from None
-
-

@@ -27,6 +27,7 @@ from duomorph.mel import MelConfig
 
 UPDATE_TICKS: Final = int(UPDATE_S * TICK_RATE)  # 18
 TAP_TICKS: Final = 2  # between the taps of the temporal layer
+MANY: Final = 40  # ticks of a call of the exported graph that is not for now
 
 Ticks = TypeVar("Ticks", int, NDArray[np.int64])
 
@@ -152,5 +153,3 @@ class ModelConfig:
             raise ModelError(f"model configuration differs in fields {odd}: made by another version of Duomorph")
         plain: dict[str, Any] = {key: tuple(x) if isinstance(x, list) else x for key, x in values.items()}
         return cls(**plain)
-
-

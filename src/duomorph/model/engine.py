@@ -4,11 +4,14 @@ One promise: the engine keeps nothing between calls, so any number of streams an
 
     engine = Engine.open(path)
     weights, state = engine.step(mel, emotion, slot, style, delay, engine.start())
+
+The graph has ways for one tick, for two of which one is asked for, and for `MANY`; a call of other lengths is cut up.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +21,7 @@ from numpy.typing import NDArray
 
 from duomorph.errors import ModelError
 from duomorph.model.card import Provenance, read_metadata
-from duomorph.model.config import ModelConfig
+from duomorph.model.config import MANY, ModelConfig
 
 Float32 = NDArray[np.float32]
 State = dict[str, Float32]
@@ -38,6 +41,7 @@ class Engine:
     weights_sha256: str
     _session: ort.InferenceSession
     _shapes: dict[str, list[int]]
+    _outputs: list[str]
 
     @classmethod
     def open(cls, path: str | Path, threads: int = 1) -> Engine:
@@ -67,35 +71,77 @@ class Engine:
             ) from None
         meta = session.get_modelmeta().custom_metadata_map
         config, provenance = read_metadata(meta, str(path))
+        if "stride" not in {value.name for value in session.get_inputs()}:
+            raise ModelError(
+                f"{str(path)!r} was exported by an older version: "
+                f"write it anew with  duomorph export {path.with_suffix('.safetensors').name} -o FOLDER"
+            )
         weights = path.with_suffix(".safetensors")
         digest = hashlib.sha256(weights.read_bytes()).hexdigest()
         if digest != meta.get("weights_sha256"):
             raise ModelError(f"{weights.name} does not belong to {str(path)!r}: expected the two files of one export")
         shapes = {value.name: value.shape[1:] for value in session.get_inputs() if value.name.startswith("state_")}
-        return cls(path, config, provenance, digest, session, shapes)
+        outputs = ["weights", *(name.replace("state_", "next_") for name in shapes)]
+        return cls(path, config, provenance, digest, session, shapes, outputs)
 
     def start(self) -> State:
         """The state before the first sample: all zeros."""
         return {name: np.zeros((1, *shape), dtype=np.float32) for name, shape in self._shapes.items()}
 
     def step(
-        self, mel: Float32, emotion: Float32, slot: NDArray[np.int64], style: int, delay: int, state: State
+        self,
+        mel: Float32,
+        emotion: Float32,
+        slot: NDArray[np.int64],
+        style: int,
+        delay: int,
+        state: State,
+        stride: int = 1,
     ) -> tuple[Float32, State]:
-        """Curves of N ticks of one stream.
+        """Curves of N ticks of one stream, or of the last of them and every second before it.
 
         Args:
             mel: (N, 2, 80) rows of each tick. emotion: (U, 264), row 0 the update held from the call before.
             slot: (N,) the row of `emotion` that each tick holds. delay: ticks.
-            state: from `start` or from the call before.
+            state: from `start` or from the call before. stride: 1, or 2 for half the curves at little more than half
+                the work.
         Returns:
-            (N, 52) weights of ticks n - delay, and the state after.
+            (N, 52) weights of ticks n - delay, every `stride`-th of them, and the state after.
         """
+        held = 0 if state["state_started"].any() else -1  # row of the update that the state knows
+        out = []
+        for begin, end in _parts(len(mel), stride):
+            last = int(slot[end - 1])
+            weights, state = self._call(
+                mel[begin:end], emotion[held + 1 : last + 1], slot[begin:end] - held, style, delay, state,
+                stride if end - begin > 1 else 1,
+            )  # fmt: skip
+            held = last
+            out.append(weights)
+        return np.concatenate(out) if len(out) > 1 else out[0], state
+
+    def _call(
+        self, mel: Float32, new: Float32, slot: NDArray[np.int64], style: int, delay: int, state: State, stride: int
+    ) -> tuple[Float32, State]:
+        """One call of the graph; in `slot` 0 is the update held before, 1 the first that is new."""
         inputs = {
             "mel": mel[None],
-            "emotion": emotion[None],
+            "emotion": new[None],
             "slot": slot[None],
             "style": np.array([style]),
             "delay": np.array([delay]),
+            "stride": np.array([stride]),
         }
-        weights, *after = self._session.run(None, inputs | state)
+        weights, *after = self._session.run(self._outputs, inputs | state)
         return weights[0], dict(zip(state, after, strict=True))
+
+
+def _parts(ticks: int, stride: int) -> Iterator[tuple[int, int]]:
+    """Of as many ticks as the graph has ways for."""
+    begin = ticks % stride  # a first tick that has no other before it
+    if begin:
+        yield 0, begin
+    while begin < ticks:
+        end = begin + (MANY if ticks - begin >= MANY else stride)
+        yield begin, end
+        begin = end

@@ -12,8 +12,10 @@ import hashlib
 import json
 import logging
 import warnings
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import onnx
 import torch
@@ -22,34 +24,18 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from duomorph import files
+from duomorph import arkit, files
+from duomorph.clock import ROWS_PER_TICK
 from duomorph.errors import ModelError
+from duomorph.model.branches import Branches, Values, lean
 from duomorph.model.card import FEATURES, KIND, Provenance, read_metadata
-from duomorph.model.config import ModelConfig
-from duomorph.model.network import STATE_NAMES, Network, State
+from duomorph.model.config import MANY, ModelConfig
+from duomorph.model.network import Network
+from duomorph.model.runtime import HEARD, MEMORY, Held, Mood, Ticks, shapes
 
-INPUTS = ("mel", "emotion", "slot", "style", "delay")
+INPUTS = ("mel", "emotion", "slot", "style", "delay", "stride")
 OPSET = 20
 SHARED_BYTES = 1024  # smaller constants stay in the graph
-
-
-class _Step(nn.Module):
-    """`Network.forward` with the state as a flat list, as ONNX wants it."""
-
-    def __init__(self, network: Network) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(
-        self, mel: Tensor, emotion: Tensor, slot: Tensor, style: Tensor, delay: Tensor, *state: Tensor
-    ) -> tuple[Tensor, ...]:
-        weights, after = self.network(mel, emotion, slot, style, delay, State(*state))
-        return weights, *(part.clone() for part in flat(after))  # a part that a smaller form leaves as it was
-
-
-def flat(state: State) -> tuple[Tensor, ...]:
-    """The fields of a state in order (`dataclasses.astuple` would copy every tensor)."""
-    return tuple(getattr(state, name) for name in STATE_NAMES)
 
 
 def metadata(config: ModelConfig, provenance: Provenance) -> dict[str, str]:
@@ -63,46 +49,90 @@ def metadata(config: ModelConfig, provenance: Provenance) -> dict[str, str]:
 
 
 def to_onnx(network: Network) -> onnx.ModelProto:
-    """The graph: inputs `INPUTS` and `state_*`, outputs `weights` and `next_*`; batch, ticks, updates are free."""
+    """The graph: inputs `INPUTS` and `state_*`, outputs `weights` and `next_*`; batch and updates are free.
+
+    `stride`: 1; or 2, for the last of every two ticks. `mel`: so many ticks, or `MANY`. `emotion`: the updates that
+    are new, none too. `slot`: 0 for the update held before, 1 for the first new one, ...; the last tick holds the last.
+    """
     network.eval()
     c = network.config
-    ticks, updates, batch = 7, 3, 2
-    example = (
-        torch.zeros(batch, ticks, 2, c.bands),
-        torch.zeros(batch, updates, c.emotion_inputs),
-        torch.zeros(batch, ticks, dtype=torch.long),
-        torch.zeros(batch, dtype=torch.long),
-        torch.zeros(batch, dtype=torch.long),
-        *flat(network.start(batch)),
+    sizes = shapes(c)
+    batch = {0: torch.export.Dim("batch", min=1)}
+
+    def ticks(count: int, stride: int) -> onnx.GraphProto:
+        moods, keys = torch.zeros(2, 3, *sizes["mood"]), torch.zeros(2, *sizes["keys"])
+        slot, delay = torch.zeros(2, count, dtype=torch.long), torch.zeros(2, dtype=torch.long)
+        several = batch | {1: torch.export.Dim("moods", min=1)}
+        return _graph(
+            Ticks(network, stride),
+            (torch.zeros(2, count, 2, c.bands), moods, keys, slot, delay, *_zeros(sizes, MEMORY)),
+            (batch, several, batch, batch, batch, (batch,) * len(MEMORY)),
+            ["mel", "moods", "next_keys", "slot", "delay", *_named("state", MEMORY)],
+            ["weights", *_named("next", MEMORY)],
+        )
+
+    heard = _named("state", HEARD)
+    after = [*_named("next", HEARD), "moods"]
+    held = _graph(Held(), tuple(_zeros(sizes, HEARD)), ((batch,) * len(HEARD),), heard, after)
+    voice = (torch.zeros(2, dtype=torch.long), torch.zeros(2, dtype=torch.long))
+    several = batch | {1: torch.export.Dim("updates", min=1)}
+    mood = _graph(
+        Mood(network),
+        (torch.zeros(2, 3, c.emotion_inputs), *voice, *_zeros(sizes, HEARD)),
+        (several, batch, batch, (batch,) * len(HEARD)),
+        ["emotion", "style", "delay", *heard],
+        after,
     )
-    b, n, u = (torch.export.Dim(name, min=1) for name in ("batch", "ticks", "updates"))
-    dynamic = (
-        {0: b, 1: n}, {0: b, 1: u}, {0: b, 1: n}, {0: b}, {0: b},
-        tuple({0: b} for _ in STATE_NAMES),
-    )  # fmt: skip
+    graph = Branches()
+    graph.choose(graph.over("emotion", 0), graph.way(mood), graph.way(held))
+    every, second = (graph.either(graph.over("mel", few), graph.way(ticks(MANY, few)), graph.way(ticks(few, few)))
+                     for few in (1, 2))  # fmt: skip
+    graph.choose(graph.once("Greater", ["stride", graph.integer(1)]), second, every)
+    floats, integers = int(onnx.TensorProto.FLOAT), int(onnx.TensorProto.INT64)
+    kinds: Values = {
+        "mel": (floats, ["batch", "ticks", ROWS_PER_TICK, c.bands]),
+        "emotion": (floats, ["batch", "updates", c.emotion_inputs]),
+        "slot": (integers, ["batch", "ticks"]),
+        "style": (integers, ["batch"]),
+        "delay": (integers, ["batch"]),
+        "stride": (integers, [1]),
+        **{f"state_{name}": (floats, ["batch", *shape]) for name, shape in sizes.items()},
+    }
+    results: Values = {
+        "weights": (floats, ["batch", "frames", arkit.COUNT]),
+        **{f"next_{name}": (floats, ["batch", *shape]) for name, shape in sizes.items()},
+    }
+    return graph.model(kinds, results, OPSET)
+
+
+def _named(prefix: str, names: Iterable[str]) -> list[str]:
+    return [f"{prefix}_{name}" for name in names]
+
+
+def _zeros(sizes: dict[str, tuple[int, ...]], names: Iterable[str]) -> list[Tensor]:
+    return [torch.zeros(2, *sizes[name]) for name in names]
+
+
+def _graph(
+    module: nn.Module, example: tuple[Any, ...], dynamic: tuple[Any, ...], inputs: list[str], outputs: list[str]
+) -> onnx.GraphProto:
+    """One way through the network."""
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # packages that it misses and we do not need
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # the exporter's own deprecations
         program = torch.onnx.export(
-            _Step(network),
+            module,
             example,
             dynamo=True,
             dynamic_shapes=dynamic,
-            input_names=[*INPUTS, *(f"state_{name}" for name in STATE_NAMES)],
-            output_names=["weights", *(f"next_{name}" for name in STATE_NAMES)],
+            input_names=inputs,
+            output_names=outputs,
             opset_version=OPSET,
-            optimize=False,  # it would transpose weights, and they could no longer be shared; the runtime does it
+            optimize=False,  # it would transpose weights, and they could no longer be shared; see `lean`
             verbose=False,
         )
     assert program is not None
-    model = program.model_proto
-    for node in model.graph.node:  # the exporter notes source files and stack traces: not for the world
-        del node.metadata_props[:]
-        node.doc_string = ""
-    for value in (*model.graph.value_info, *model.graph.input, *model.graph.output):
-        del value.metadata_props[:]
-    del model.graph.metadata_props[:]
-    return model
+    return lean(program.model_proto, "network.").graph
 
 
 def share_weights(model: onnx.ModelProto, weights: bytes, location: str) -> None:
@@ -131,8 +161,19 @@ def share_weights(model: onnx.ModelProto, weights: bytes, location: str) -> None
 def export(network: Network, provenance: Provenance, path: Path) -> None:
     """Write `path` (.onnx) and the safetensors file beside it, each whole or not at all. They belong together."""
     meta = metadata(network.config, provenance)
+    tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+    _write(network, meta, save(tensors, metadata=meta), path)
+
+
+def again(weights: Path, path: Path) -> None:
+    """A safetensors file -> `path` (.onnx), a graph of today, and beside it the same weights, byte for byte. Raises
+    ModelError as `load_model` does."""
+    network, provenance = load_model(weights)
+    _write(network, metadata(network.config, provenance), weights.read_bytes(), path)
+
+
+def _write(network: Network, meta: dict[str, str], weights: bytes, path: Path) -> None:
     beside = path.with_suffix(".safetensors")
-    weights = save({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, metadata=meta)
     model = to_onnx(network)
     share_weights(model, weights, beside.name)
     onnx.helper.set_model_props(model, meta | {"weights_sha256": hashlib.sha256(weights).hexdigest()})

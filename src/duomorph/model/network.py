@@ -307,14 +307,16 @@ class Network(nn.Module):
         scores = (q * width**-0.5) @ k.transpose(3, 4)  # (B, N, H, C, 80)
         return (scores.softmax(dim=-1) @ v).transpose(2, 3).flatten(3)  # (B, N, C, d)
 
-    def attend_emotion(self, query: Tensor, emotion: Tensor, state: State) -> tuple[Tensor, dict[str, Tensor]]:
-        """A_emo of each update: softmax over it and those of the last 8.5 s. (B, U, 264) -> (B, U, C, d)."""
+    def attend_emotion(
+        self, query: Tensor, emotion: Tensor, before: Tensor, heard: Tensor
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """A_emo of each update: softmax over it and those of the last 8.5 s. (B, C, d), (B, U, 264), and the two parts
+        of the state -> (B, U, C, d), and all keys and values of before and now, (B, updates - 1 + U, 2 d) and 1 or 0.
+        """
         updates = self.config.updates
-        rows = torch.cat([state.emotion, self.emotion(emotion)], dim=1)  # (B, updates - 1 + U, 2 d)
-        heard = torch.cat([state.heard, torch.ones_like(emotion[:, :, 0])], dim=1)  # (B, updates - 1 + U)
-        # the last update is the held one: it comes again with the next call, so it is not kept here
+        rows = torch.cat([before, self.emotion(emotion)], dim=1)  # (B, updates - 1 + U, 2 d)
+        heard = torch.cat([heard, torch.ones_like(emotion[:, :, 0])], dim=1)  # (B, updates - 1 + U)
         count = emotion.shape[1]
-        after = {"emotion": rows[:, count - 1 : -1], "heard": heard[:, count - 1 : -1]}
         index = torch.arange(count, device=rows.device)[:, None] + torch.arange(updates, device=rows.device)
         windows = rows[:, index]  # (B, U, updates, 2 d)
         k, v = (self._heads(x).transpose(2, 3) for x in windows.chunk(2, dim=3))  # (B, U, H, updates, dh)
@@ -322,7 +324,7 @@ class Network(nn.Module):
         scores = (q * q.shape[-1] ** -0.5) @ k.transpose(3, 4) + self.age[:, None]  # (B, U, H, C, updates)
         unheard = (heard[:, index] - 1) * 1e4  # (B, U, updates)
         attention = (scores + unheard[:, :, None, None]).softmax(dim=-1)
-        return (attention @ v).transpose(2, 3).flatten(3), after  # (B, U, C, d)
+        return (attention @ v).transpose(2, 3).flatten(3), (rows, heard)  # (B, U, C, d)
 
     def stretched(self, x: Tensor) -> Tensor:
         """A sigmoid that reaches 0 and 1: a little wider than [0, 1], and clamped (Louizos and others 2018). In
@@ -368,7 +370,7 @@ class Network(nn.Module):
         looked = self.query(query)  # (B, C, d): Q, used on both streams
         key, value, after = self.mel(mel, delay, state, stride)  # (B*80, M, d)
         a_mel = rms(self.attend_mel(looked, key, value))  # (B, M, C, d)
-        a_emo, heard = self.attend_emotion(looked, emotion, state)  # (B, U, C, d)
+        a_emo, (rows, heard) = self.attend_emotion(looked, emotion, state.emotion, state.heard)  # (B, U, C, d)
         pick = slot[:, ::stride, None, None].expand(-1, -1, a_emo.shape[2], a_emo.shape[3])
         a_emo = rms(a_emo).gather(1, pick)  # (B, M, C, d)
         w = self.stream_weights()  # (C, 2)
@@ -393,8 +395,9 @@ class Network(nn.Module):
             detail=after["detail"],
             front=after.get("front", state.front),
             temporal=torch.stack(pasts, dim=1) if pasts else state.temporal,
-            emotion=heard["emotion"],
-            heard=heard["heard"],
+            # the last update is the held one: it comes again with the next call, so it is not kept here
+            emotion=rows[:, emotion.shape[1] - 1 : -1],
+            heard=heard[:, emotion.shape[1] - 1 : -1],
             smooth=last,
             started=torch.ones_like(state.started),
         )
