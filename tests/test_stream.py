@@ -48,6 +48,38 @@ def test_live_chunks_are_animate(face: dm.Face, speech: np.ndarray) -> None:
     np.testing.assert_allclose(streamed(stream, speech, []), first, atol=1e-5)
 
 
+@pytest.mark.parametrize("size", [128, 267, 5000])
+def test_catching_up_changes_nothing(face: dm.Face, speech: np.ndarray, size: int) -> None:
+    """To the bit; and it leaves the frames less to wait for."""
+    stream, other = face.stream(fps=60, delay_ms=17), face.stream(fps=60, delay_ms=17)
+    plain, listened = [], []
+    hear = other._emotion.feed
+    other._emotion.feed = lambda sound: listened.append(between) or hear(sound)
+    for begin in range(0, len(speech), size):
+        plain.append(stream.feed(speech[begin : begin + size]))
+        between = False
+        frames = other.feed(speech[begin : begin + size])
+        between = True
+        for _ in range(begin // size % 3):  # not at all, once, again
+            other.catch_up()
+            if begin // size % 2:
+                other.feed(speech[:0])
+        np.testing.assert_array_equal(frames, plain[-1])
+    assert any(listened) or size > 267
+    np.testing.assert_array_equal(other.finish(), stream.finish())
+
+
+def test_no_frame_waits_for_the_voice_features(face: dm.Face, speech: np.ndarray) -> None:
+    stream = face.stream(fps=60, delay_ms=17)
+    hear, frames = stream._emotion.feed, 0
+    for begin in range(0, len(speech), 100):
+        stream.catch_up()
+        stream._emotion.feed = None  # type: ignore[assignment]
+        frames += len(stream.feed(speech[begin : begin + 100]))
+        stream._emotion.feed = hear  # type: ignore[method-assign]
+    assert frames == len(speech) * 60 // 16000 + 1 - stream.delay
+
+
 @pytest.mark.parametrize("fps", RATES)
 @pytest.mark.parametrize("samples", [1, 160, 16000, 16001, 47648])
 def test_every_frame_is_there(face: dm.Face, fps: int | str, samples: int) -> None:

@@ -6,7 +6,8 @@ One promise: any chunking of the same sound gives the same frames, and `animate`
     frames = stream.feed(samples)      # (S,) at 16 kHz -> (n, 52), as soon as they are due
     frames = stream.finish()           # the rest; then `reset()` begins a new clip
 
-The network ticks at 60 Hz. A frame at k/fps lies on a tick (30, 60 fps) or between two (others: interpolated).
+The network ticks at 60 Hz. A frame at k/fps lies on a tick (30, 60 fps) or between two (others: interpolated). The
+voice features of sound that no tick waits for are put off: `catch_up()` does what is left, between frames.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from duomorph.shaping import RAW, Shaper, Shaping
 Float32 = NDArray[np.float32]
 
 BLOCK: Final = 2 * SAMPLE_RATE  # most samples at once: bounds memory, no result depends on it
-PATIENCE: Final = SAMPLE_RATE // 20  # most samples that wait for the emotion stream until a call gives no frame
+PATIENCE: Final = SAMPLE_RATE // 20  # samples that are worth a step of the emotion stream
 REST_TICKS: Final = TICK_RATE  # of silence, after which the face is at rest
 
 
@@ -121,8 +122,16 @@ class Stream:
             raise AudioError(f"cannot feed {kind}: expected (S,) float32 at 16 kHz; see duomorph.audio.prepare")
         if len(samples) and not np.abs(samples).max() <= MAX_LEVEL:  # NaN too
             raise AudioError("cannot feed NaN, infinity or absurd values: expected samples in [-1, 1]; mend them")
+        self.catch_up()
         self._samples += len(samples)
         return self._advance(samples, frame_count(self._samples, self.fps))
+
+    def catch_up(self) -> None:
+        """Do the work that no frame has waited for, so that the next does not either. `feed` begins with it: who calls
+        it between one frame and the next sound gets the same frames sooner."""
+        due = held_update(self._ticks) >= self._held + len(self._updates)
+        if due or len(self._unheard) >= PATIENCE:
+            self._listen()
 
     def finish(self) -> Float32:
         """The frames still due, as if silence followed: (n, 52). In all there are exactly `frame_count` of them."""
@@ -143,22 +152,23 @@ class Stream:
     def _hear(self, samples: Float32) -> Float32:
         """One block through features and network: (S,) -> the curves (n, 52) of the ticks it completes."""
         mel = self._mel.feed(samples)  # (n, 2, 80)
-        update = held_update(self._ticks + np.arange(len(mel)))
         self._unheard = np.concatenate([self._unheard, samples])
-        needed = len(mel) and update[-1] >= self._held + len(self._updates)
-        if needed or not len(mel) or len(self._unheard) > PATIENCE:  # else no frame waits for the voice features
-            self._updates = np.concatenate([self._updates, self._emotion.feed(self._unheard)])
-            self._unheard = self._unheard[:0]
         if not len(mel):
             return self._shaper.feed(samples, np.zeros((0, arkit.COUNT), dtype=np.float32))
+        update = held_update(self._ticks + np.arange(len(mel)))
+        if update[-1] >= self._held + len(self._updates):  # an update within the block
+            self._listen()
         rows = self._updates[: update[-1] - self._held + 1]
-        weights, self._state = self._engine.step(
-            mel, rows, update - self._held, self._style, self.delay, self._state
-        )
+        weights, self._state = self._engine.step(mel, rows, update - self._held, self._style, self.delay, self._state)
         self._ticks += len(mel)
         self._updates = self._updates[update[-1] - self._held :]
         self._held = int(update[-1])
         return self._shaper.feed(samples, weights)
+
+    def _listen(self) -> None:
+        """What was put off, to the emotion stream."""
+        self._updates = np.concatenate([self._updates, self._emotion.feed(self._unheard)])
+        self._unheard = self._unheard[:0]
 
     def _rest(self) -> Float32:
         """(52,) the face after a while of silence."""
@@ -171,17 +181,17 @@ class Stream:
 
     def _collect(self, limit: int) -> Float32:
         """Frames between the ticks at hand."""
+        up, down = TICK_RATE * self.fps.denominator, self.fps.numerator  # frame k stands at tick k up / down
         ready = self._first + len(self._curves) - 1  # last tick known
-        upto = min(limit, math.floor(ready * self.fps / TICK_RATE) + 1) if ready >= 0 else 0
+        upto = min(limit, ready * down // up + 1) if ready >= 0 else 0
         if upto <= self._frames:
             return self._curves[:0]
-        places = [k * Fraction(TICK_RATE) / self.fps for k in range(self._frames, upto)]
-        left = np.array([math.floor(place) for place in places], dtype=np.intp) - self._first
-        right = np.array([math.ceil(place) for place in places], dtype=np.intp) - self._first
-        share = np.array([float(place % 1) for place in places], dtype=np.float32)[:, None]
-        frames: Float32 = self._curves[left] * (1 - share) + self._curves[right] * share
+        left, rest = np.divmod(np.arange(self._frames, upto) * up, down)
+        right = left + (rest > 0) - self._first
+        share = (rest / down).astype(np.float32)[:, None]
+        frames: Float32 = self._curves[left - self._first] * (1 - share) + self._curves[right] * share
         self._frames = upto
-        keep = math.floor(self._frames * TICK_RATE / self.fps) - self._first
+        keep = upto * up // down - self._first
         keep = min(max(keep, 0), len(self._curves))
         self._curves = self._curves[keep:]
         self._first += keep

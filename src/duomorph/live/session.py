@@ -153,6 +153,8 @@ class Live:
             while not self._stopped and (block := self.source.read(self._wait())) is not None:
                 self._hear(block)
                 yield from self._leave()
+                if not self._due:
+                    self._voice.catch_up()
             self._finish()
             while self._due and not self._closed:
                 yield from self._leave()
@@ -173,6 +175,7 @@ class Live:
                 await loop.run_in_executor(worker, self._hear, Block(mono(block), None))
                 for frame in self._leave():
                     yield frame
+                await loop.run_in_executor(worker, self._voice.catch_up)
                 if self._stopped:
                     break
             await loop.run_in_executor(worker, self._finish)

@@ -58,6 +58,10 @@ class Voice:
         self.heard += len(sound)
         return self._given(rows)
 
+    def catch_up(self) -> None:
+        """Do what the frames given did not wait for, before there is more sound."""
+        self.stream.catch_up()
+
     def hurries(self, samples: int) -> bool:
         """Is it time to feed so many? They complete a frame, or no step of the network, so that nothing is computed
         by halves: at 30 fps two steps in one cost little more than one."""
