@@ -33,7 +33,7 @@ from duomorph.shaping import RAW, Shaper, Shaping
 Float32 = NDArray[np.float32]
 
 BLOCK: Final = 2 * SAMPLE_RATE  # most samples at once: bounds memory, no result depends on it
-PATIENCE: Final = SAMPLE_RATE // 20  # samples that are worth a step of the emotion stream
+PATIENCE: Final = SAMPLE_RATE * 3 // 20  # samples that are worth a step of the emotion stream: twice an update
 REST_TICKS: Final = TICK_RATE  # of silence, after which the face is at rest
 
 
