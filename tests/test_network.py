@@ -15,6 +15,7 @@ torch = pytest.importorskip("torch")
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
 from duomorph import arkit  # noqa: E402
+from duomorph.errors import ModelError  # noqa: E402
 from duomorph.model.card import Provenance  # noqa: E402
 from duomorph.model.config import UPDATE_TICKS, ModelConfig  # noqa: E402
 from duomorph.model.engine import Engine  # noqa: E402
@@ -242,3 +243,8 @@ def test_onnx_and_safetensors_are_the_network(network: Network, tmp_path: Path) 
     assert [file.read_bytes() for file in sorted(copy.parent.iterdir())] == [
         file.read_bytes() for file in (path, path.with_suffix(".safetensors"))
     ]
+    older = path.read_bytes().replace(b"stride 1 or 2", b"stride 0 or 0")
+    assert older != path.read_bytes()
+    copy.write_bytes(older)
+    with pytest.raises(ModelError, match="exported by another version"):
+        Engine.open(copy)

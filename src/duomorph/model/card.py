@@ -14,9 +14,10 @@ from typing import Any, Final
 from duomorph.egemaps import VERSION as EGEMAPS_VERSION
 from duomorph.errors import ModelError
 from duomorph.mel import MelConfig
-from duomorph.model.config import ModelConfig
+from duomorph.model.config import MANY, ModelConfig
 
 KIND: Final = "duomorph face model 1"
+GRAPH: Final = f"1, 2 or {MANY} ticks, stride 1 or 2"  # what an exported graph takes
 FEATURES: Final = json.dumps({"mel": asdict(MelConfig()), "egemaps": EGEMAPS_VERSION})  # what a model is trained on
 
 

@@ -5,7 +5,7 @@ One promise: the engine keeps nothing between calls, so any number of streams an
     engine = Engine.open(path)
     weights, state = engine.step(mel, emotion, slot, style, delay, engine.start())
 
-The graph has ways for one tick, for two of which one is asked for, and for `MANY`; a call of other lengths is cut up.
+The graph has ways for one tick, for two, and for `MANY`; a call of another length is cut up.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from duomorph.errors import ModelError
-from duomorph.model.card import Provenance, read_metadata
+from duomorph.model.card import GRAPH, Provenance, read_metadata
 from duomorph.model.config import MANY, ModelConfig
 
 Float32 = NDArray[np.float32]
@@ -71,9 +71,9 @@ class Engine:
             ) from None
         meta = session.get_modelmeta().custom_metadata_map
         config, provenance = read_metadata(meta, str(path))
-        if "stride" not in {value.name for value in session.get_inputs()}:
+        if meta.get("graph") != GRAPH:
             raise ModelError(
-                f"{str(path)!r} was exported by an older version: "
+                f"{str(path)!r} was exported by another version: "
                 f"write it anew with  duomorph export {path.with_suffix('.safetensors').name} -o FOLDER"
             )
         weights = path.with_suffix(".safetensors")
@@ -114,7 +114,7 @@ class Engine:
             last = int(slot[end - 1])
             weights, state = self._call(
                 mel[begin:end], emotion[held + 1 : last + 1], slot[begin:end] - held, style, delay, state,
-                stride if end - begin > 1 else 1,
+                1 if end - begin == 1 else stride,
             )  # fmt: skip
             held = last
             out.append(weights)
@@ -142,6 +142,7 @@ def _parts(ticks: int, stride: int) -> Iterator[tuple[int, int]]:
     if begin:
         yield 0, begin
     while begin < ticks:
-        end = begin + (MANY if ticks - begin >= MANY else stride)
+        left = ticks - begin
+        end = begin + (MANY if left >= MANY else min(left, 2))
         yield begin, end
         begin = end

@@ -28,7 +28,7 @@ from duomorph import arkit, files
 from duomorph.clock import ROWS_PER_TICK
 from duomorph.errors import ModelError
 from duomorph.model.branches import Branches, Values, lean
-from duomorph.model.card import FEATURES, KIND, Provenance, read_metadata
+from duomorph.model.card import FEATURES, GRAPH, KIND, Provenance, read_metadata
 from duomorph.model.config import MANY, ModelConfig
 from duomorph.model.network import Network
 from duomorph.model.runtime import HEARD, MEMORY, Held, Mood, Ticks, shapes
@@ -51,8 +51,9 @@ def metadata(config: ModelConfig, provenance: Provenance) -> dict[str, str]:
 def to_onnx(network: Network) -> onnx.ModelProto:
     """The graph: inputs `INPUTS` and `state_*`, outputs `weights` and `next_*`; batch and updates are free.
 
-    `stride`: 1; or 2, for the last of every two ticks. `mel`: so many ticks, or `MANY`. `emotion`: the updates that
-    are new, none too. `slot`: 0 for the update held before, 1 for the first new one, ...; the last tick holds the last.
+    `stride`: 1; or 2, for the last of every two ticks. `mel`: 2 ticks, `MANY`, or of stride 1 a single one.
+    `emotion`: the updates that are new, none too. `slot`: 0 for the update held before, 1 for the first new one, ...;
+    the last tick holds the last.
     """
     network.eval()
     c = network.config
@@ -85,8 +86,9 @@ def to_onnx(network: Network) -> onnx.ModelProto:
     )
     graph = Branches()
     graph.choose(graph.over("emotion", 0), graph.way(mood), graph.way(held))
-    every, second = (graph.either(graph.over("mel", few), graph.way(ticks(MANY, few)), graph.way(ticks(few, few)))
-                     for few in (1, 2))  # fmt: skip
+    many, second = (graph.either(graph.over("mel", 2), graph.way(ticks(MANY, stride)), graph.way(ticks(2, stride)))
+                    for stride in (1, 2))  # fmt: skip
+    every = graph.either(graph.over("mel", 1), many, graph.way(ticks(1, 1)))
     graph.choose(graph.once("Greater", ["stride", graph.integer(1)]), second, every)
     floats, integers = int(onnx.TensorProto.FLOAT), int(onnx.TensorProto.INT64)
     kinds: Values = {
@@ -176,7 +178,8 @@ def _write(network: Network, meta: dict[str, str], weights: bytes, path: Path) -
     beside = path.with_suffix(".safetensors")
     model = to_onnx(network)
     share_weights(model, weights, beside.name)
-    onnx.helper.set_model_props(model, meta | {"weights_sha256": hashlib.sha256(weights).hexdigest()})
+    digest = hashlib.sha256(weights).hexdigest()
+    onnx.helper.set_model_props(model, meta | {"graph": GRAPH, "weights_sha256": digest})
     files.folder(path.parent)
     files.write(beside, weights)
     files.write(path, model.SerializeToString(deterministic=True))
