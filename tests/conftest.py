@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ import duomorph as dm
 from duomorph import audio
 from duomorph.clock import SAMPLE_RATE
 
+WEB = Path(__file__).parent / "web"
 _QUIET = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 settings.register_profile("test", deadline=None, max_examples=40, suppress_health_check=_QUIET, derandomize=True)
 settings.register_profile("fuzz", deadline=None, max_examples=3_000, suppress_health_check=_QUIET)
@@ -57,3 +60,21 @@ def ffmpeg() -> str:
     if program is None:
         pytest.skip("needs the program ffmpeg: install it to test m4a, mp4 and webm")
     return program
+
+
+@pytest.fixture(scope="session")
+def browser() -> tuple[str, str]:
+    """Node and Chromium, with what they need from npm installed."""
+    node, npm, chromium = (shutil.which(name) for name in ("node", "npm", "chromium"))
+    if node is None or npm is None or chromium is None:
+        pytest.skip("needs node 20, npm and chromium: on Debian 13  apt-get install nodejs npm chromium")
+    version = subprocess.run([node, "--version"], capture_output=True, text=True).stdout
+    if int(version.lstrip("v").partition(".")[0]) < 20:
+        pytest.skip(f"needs node 20: got {version.strip()}")
+    needed = json.loads((WEB / "package.json").read_text(encoding="utf-8"))["dependencies"]
+    if not all((WEB / "node_modules" / name).is_dir() for name in needed):
+        install = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+        done = subprocess.run(install, cwd=WEB, capture_output=True, text=True, timeout=300)
+        if done.returncode:
+            pytest.skip(f"npm ci in tests/web failed: {done.stderr.strip().splitlines()[-1]}")
+    return node, chromium

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import threading
 import time
@@ -30,23 +29,6 @@ PAGE = Path(__file__).parents[1] / "examples" / "threejs.html"
 THREE = "https://cdn.jsdelivr.net/npm/three@0.187.0/build/"
 FPS = Fraction(60)
 NO_ANGLES = np.zeros(9, np.float32)
-
-
-@pytest.fixture(scope="module")
-def browser() -> tuple[str, str]:
-    """Node and Chromium, with what they need from npm installed."""
-    node, npm, chromium = (shutil.which(name) for name in ("node", "npm", "chromium"))
-    if node is None or npm is None or chromium is None:
-        pytest.skip("needs node 20, npm and chromium: on Debian 13  apt-get install nodejs npm chromium")
-    version = subprocess.run([node, "--version"], capture_output=True, text=True).stdout
-    if int(version.lstrip("v").partition(".")[0]) < 20:
-        pytest.skip(f"needs node 20: got {version.strip()}")
-    if not (WEB / "node_modules" / "three").is_dir():
-        install = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        done = subprocess.run(install, cwd=WEB, capture_output=True, text=True, timeout=300)
-        if done.returncode:
-            pytest.skip(f"npm ci in tests/web failed: {done.stderr.strip().splitlines()[-1]}")
-    return node, chromium
 
 
 @pytest.fixture

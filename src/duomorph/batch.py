@@ -18,7 +18,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Final, Protocol
 
-from duomorph import audio, files, formats
+from duomorph import audio, files, formats, scenes
 from duomorph.clip import Clip
 from duomorph.errors import DuomorphError, FormatError, MissingExtra, SettingError
 from duomorph.shaping import SHIPPED, Shaping
@@ -38,14 +38,15 @@ class Animator(Protocol):
 
 @dataclass(frozen=True)
 class Options:
-    """How to animate: frames per second, delay of the curves' knowledge in ms, style, what is done to the curves, and
-    whether to draw."""
+    """How to animate: frames per second, delay of the curves' knowledge in ms, style, what is done to the curves,
+    whether to draw, and on which character; None for the one that came along."""
 
     fps: Fraction
     delay_ms: float = 100.0
     style: str | None = None
     plot: bool = False
     shaping: Shaping = SHIPPED
+    stage: scenes.Stage | None = None
 
 
 @dataclass(frozen=True)
@@ -63,22 +64,27 @@ class Job:
 
 @dataclass(frozen=True)
 class Report:
-    """What went wrong, each in the order of the jobs: files that gave no curves and left no file, and pictures that
-    could not be drawn beside curves that are there."""
+    """What went wrong, each in the order of the jobs: files that gave no curves and left no file, pictures that could
+    not be drawn beside curves that are there, and in a sentence each what a character could not show."""
 
     failed: tuple[DuomorphError, ...]
     undrawn: tuple[DuomorphError, ...]
+    lacking: tuple[str, ...]
 
 
-def plan(sources: Sequence[Path], out: str, format: str | None = None, plot: bool = False) -> list[Job]:
+def plan(
+    sources: Sequence[Path], out: str, format: str | None = None, plot: bool = False, staged: bool = False
+) -> list[Job]:
     """Decide where every result goes. One source: `out` is a file, or a folder if it is one or ends in a slash;
     several: a folder, which is created; one whose name has a suffix needs the slash.
 
     Args:
-        format: a key of `formats.FORMATS`; None for what the suffix of a file means, and Live Link Face in a folder.
+        format: a key of `formats.FORMATS` or `scenes.FORMATS`; None for what the suffix of a file means, and Live Link
+            Face in a folder.
+        staged: something was said of a character.
     Raises:
         FormatError: unknown format, one that disagrees with the suffix, or a target that cannot be written.
-        SettingError: two sources would share a target.
+        SettingError: two sources would share a target, or the format knows no characters and one is given.
         MissingExtra: a picture is wanted and matplotlib is not installed.
     """
     if plot and importlib.util.find_spec("matplotlib") is None:
@@ -87,7 +93,8 @@ def plan(sources: Sequence[Path], out: str, format: str | None = None, plot: boo
     if len(sources) > 1 and not is_folder and Path(out).suffix:
         raise SettingError(f"{len(sources)} files cannot share {out!r}: expected a folder; write -o {out}/")
     if len(sources) == 1 and not is_folder:
-        jobs = [Job(sources[0], Path(out), formats.meant(out, format))]
+        meant = scenes.meant(out, format) or formats.meant(out, format)
+        jobs = [Job(sources[0], Path(out), meant)]
     else:
         stems: dict[str, Path] = {}
         for source in sources:
@@ -98,9 +105,12 @@ def plan(sources: Sequence[Path], out: str, format: str | None = None, plot: boo
                     "expected one result each; rename one or give it a folder of its own"
                 )
         name = format or DEFAULT_FORMAT
-        suffix = formats.codec(name).suffix
+        suffix = f".{name}" if name in scenes.FORMATS else formats.codec(name).suffix
         folder = files.folder(out)
         jobs = [Job(source, folder / f"{source.stem}{suffix}", name) for source in sources]
+    if staged and jobs and jobs[0].format not in scenes.FORMATS:
+        known = ", ".join(scenes.FORMATS)
+        raise SettingError(f"--avatar, --mapping and --tolerance are for {known}: got {jobs[0].format}; leave them out")
     inputs = {_place(source) for source in sources}
     for job in jobs:
         for target in (job.target, job.picture) if plot else (job.target,):
@@ -131,12 +141,13 @@ def animate(
     fps, delay_ms, style, shaping = options.fps, options.delay_ms, options.style, options.shaping
     face.stream(fps, delay_ms, style, shaping)  # only to have the options checked
     failed: list[DuomorphError] = []
+    lacking: list[str] = []
     undrawn: list[DuomorphError] = []
     for number, job in enumerate(jobs, 1):
         progress(f"{number}/{len(jobs)} {job.source.name}")
         try:
             clip = face.animate(job.source, fps=fps, delay_ms=delay_ms, style=style, shaping=shaping)
-            clip.save(job.target, job.format)
+            lacking += _save(clip, job, options.stage)
         except DuomorphError as problem:
             failed.append(problem)
             continue
@@ -151,7 +162,7 @@ def animate(
             undrawn.append(problem)
             continue
         tell(f"{job.picture}")
-    return Report(tuple(failed), tuple(undrawn))
+    return Report(tuple(failed), tuple(undrawn), tuple(lacking))
 
 
 def convert(
@@ -160,6 +171,7 @@ def convert(
     format: str | None,
     tell: Callable[[str], None],
     progress: Callable[[str], None],
+    stage: scenes.Stage | None = None,
 ) -> Report:
     """Read every job's curves and write them in its format; one that fails does not stop the others.
 
@@ -170,14 +182,27 @@ def convert(
         progress: hears of each file begun.
     """
     failed: list[DuomorphError] = []
+    lacking: list[str] = []
     for number, job in enumerate(jobs, 1):
         progress(f"{number}/{len(jobs)} {job.source.name}")
         try:
             clip = formats.read(job.source, format)
             clip = clip if fps is None else clip.resampled(fps)
-            clip.save(job.target, job.format)
+            lacking += _save(clip, job, stage)
         except DuomorphError as problem:
             failed.append(problem)
             continue
         tell(f"{job.target}  {len(clip)} frames at {float(clip.fps):.6g} fps")
-    return Report(tuple(failed), ())
+    return Report(tuple(failed), (), tuple(lacking))
+
+
+def _save(clip: Clip, job: Job, stage: scenes.Stage | None) -> list[str]:
+    """Write a clip; what is to be said of it."""
+    if job.format not in scenes.FORMATS:
+        clip.save(job.target, job.format)
+        return []
+    stage = stage or scenes.Stage()
+    missing = stage.write(clip, job.target, job.format)
+    return [f"{str(job.target)!r} is without {', '.join(missing)}: {stage.avatar.name} has no such shape"] * bool(
+        missing
+    )

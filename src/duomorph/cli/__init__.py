@@ -25,10 +25,14 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
 from duomorph.errors import DuomorphError, MissingExtra, SettingError
 
 if TYPE_CHECKING:
-    from duomorph import batch
+    from duomorph import batch, scenes
     from duomorph.shaping import Shaping
 
 FORMATS: Final = ("livelink", "nim", "plain", "a2f", "beat", "jsonl", "npz")  # of curve files
+SCENES: Final = ("glb",)  # of curves on a character
+
+
+_OUT: Final = "file (.csv, .json, .jsonl, .npz, .glb, ...) or folder"
 
 
 class _Parser(argparse.ArgumentParser):
@@ -97,7 +101,7 @@ def add_animate(verbs: Verbs) -> None:
     """Sound files to curve files."""
     verb = verbs.add_parser("animate", help="speech to face curves", allow_abbrev=False)
     verb.add_argument("inputs", metavar="IN", nargs="+", type=Path, help="sound file: wav, flac, ogg, opus, mp3, ...")
-    verb.add_argument("-o", "--output", metavar="OUT", required=True, help="file (.csv, .json, .jsonl, .npz) or folder")
+    verb.add_argument("-o", "--output", metavar="OUT", required=True, help=_OUT)
     _add_format(verb)
     verb.add_argument("--fps", default="30", help="frames a second, 24 to 120; 29.97 and 30000/1001 too (default 30)")
     verb.add_argument("--style", metavar="NAME", help="whose way of speaking; see duomorph info")
@@ -105,6 +109,7 @@ def add_animate(verbs: Verbs) -> None:
     _add_model(verb)
     verb.add_argument("--plot", action="store_true", help="draw a PNG beside each result")
     _add_shaping(verb)
+    _add_stage(verb)
     verb.set_defaults(run=_animate)
 
 
@@ -114,12 +119,13 @@ def _animate(arguments: argparse.Namespace) -> int:
     fps = clock.frame_rate(arguments.fps)
     clock.delay_ticks(arguments.delay_ms)  # before the slow part
     shaping = _shaping(arguments)
-    jobs = batch.plan(arguments.inputs, arguments.output, arguments.format, arguments.plot)
+    stage = _stage(arguments)
+    jobs = batch.plan(arguments.inputs, arguments.output, arguments.format, arguments.plot, stage is not None)
 
     import duomorph
 
     face = duomorph.load(arguments.model)
-    options = batch.Options(fps, arguments.delay_ms, arguments.style, arguments.plot, shaping)
+    options = batch.Options(fps, arguments.delay_ms, arguments.style, arguments.plot, shaping, stage)
     with _Progress() as progress:
         report = batch.animate(face, jobs, options, progress.tell, progress.show)
     return _told(report, len(jobs))
@@ -179,10 +185,11 @@ def add_convert(verbs: Verbs) -> None:
     """Curve files to curve files."""
     verb = verbs.add_parser("convert", help="curve files to another format or frame rate", allow_abbrev=False)
     verb.add_argument("inputs", metavar="IN", nargs="+", type=Path, help="curve file: csv, json, jsonl, npz")
-    verb.add_argument("-o", "--output", metavar="OUT", required=True, help="file (.csv, .json, .jsonl, .npz) or folder")
+    verb.add_argument("-o", "--output", metavar="OUT", required=True, help=_OUT)
     verb.add_argument("--from", dest="source", choices=FORMATS, metavar="NAME", help="format of IN, if not recognised")
     _add_format(verb)
     verb.add_argument("--fps", help="bring it to so many frames a second, 24 to 120; 29.97 too (default: as it is)")
+    _add_stage(verb)
     verb.set_defaults(run=_convert)
 
 
@@ -190,9 +197,10 @@ def _convert(arguments: argparse.Namespace) -> int:
     from duomorph import batch, clock
 
     fps = arguments.fps and clock.frame_rate(arguments.fps)
-    jobs = batch.plan(arguments.inputs, arguments.output, arguments.format)
+    stage = _stage(arguments)
+    jobs = batch.plan(arguments.inputs, arguments.output, arguments.format, staged=stage is not None)
     with _Progress() as progress:
-        report = batch.convert(jobs, fps, arguments.source, progress.tell, progress.show)
+        report = batch.convert(jobs, fps, arguments.source, progress.tell, progress.show, stage)
     return _told(report, len(jobs))
 
 
@@ -411,7 +419,8 @@ def _export(arguments: argparse.Namespace) -> int:
 
 def _add_format(verb: argparse.ArgumentParser) -> None:
     about = "default: what the suffix means; .csv and folders: livelink, .json: a2f"
-    verb.add_argument("--format", choices=FORMATS, metavar="NAME", help=f"{', '.join(FORMATS)} ({about})")
+    names = (*FORMATS, *SCENES)
+    verb.add_argument("--format", choices=names, metavar="NAME", help=f"{', '.join(names)} ({about})")
 
 
 def _add_delay(verb: argparse.ArgumentParser) -> None:
@@ -447,6 +456,23 @@ def _shaping(arguments: argparse.Namespace) -> Shaping:
     )
 
 
+def _add_stage(verb: argparse.ArgumentParser) -> None:
+    group = verb.add_argument_group("character", f"for {', '.join(SCENES)}; see docs/scenes.md")
+    group.add_argument("--avatar", metavar="FILE", help="whose shapes move, .glb or .vrm (the head that came along)")
+    group.add_argument("--mapping", metavar="FILE", help="TOML: shape = name in the avatar, where names differ")
+    about = "how far a curve may be from a frame, 0 to 0.1; 0 keeps every frame (0.01)"
+    group.add_argument("--tolerance", type=float, metavar="X", help=about)
+
+
+def _stage(arguments: argparse.Namespace) -> scenes.Stage | None:
+    """What was said of the character; None if nothing was."""
+    if arguments.avatar is arguments.mapping is arguments.tolerance is None:
+        return None
+    from duomorph import scenes
+
+    return scenes.Stage.of(arguments.avatar, arguments.mapping, arguments.tolerance)
+
+
 def _add_json(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--json", metavar="OUT", help="also write the numbers to a JSON file")
 
@@ -477,6 +503,8 @@ def _told(report: batch.Report, jobs: int) -> int:
     """The exit code, after every failure has been said."""
     for problem in (*report.failed, *report.undrawn):
         _fail(problem)
+    for sentence in report.lacking:
+        print(f"duomorph: {sentence}", file=sys.stderr)
     for things, problems in (("files", report.failed), ("pictures", report.undrawn)):
         if problems and jobs > 1:
             print(f"duomorph: {len(problems)} of {jobs} {things} failed", file=sys.stderr)

@@ -1,0 +1,263 @@
+"""What of a character the 52 curves move: its morph targets and VRM expressions, found by name.
+
+One promise: every shape either moves something or is among `missing`.
+
+    avatar = read("me.vrm", mapping("map.toml"))
+    avatar.missing(clip)            # ["tongueOut"]: shapes that the clip moves and the character lacks
+    avatar.weights(clip)            # node -> (T, targets), as the animation wants them
+
+Names are matched as everywhere: camelCase, PascalCase, `snake_case`, `_L`/`_R`; what stands before a dot is left out
+(`Face.jawOpen`). A VRM without any of the 52 is moved by its vowels, moods and blinks, as over VMC. The rest is told in
+a TOML file: a shape, and the target or expression, or several with their share:
+
+    jawOpen = "Mouth_Open"
+    mouthPucker = { "Mouth_U" = 0.7, "Mouth_O" = 0.3 }
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from duomorph import arkit
+from duomorph.clip import Clip
+from duomorph.errors import FormatError, SettingError
+from duomorph.scenes import gltf
+from duomorph.wire import vmc
+
+Quaternion: TypeAlias = NDArray[np.float64]
+Names: TypeAlias = Mapping[str, Mapping[str, float]]  # shape -> name -> share
+Bind: TypeAlias = tuple[int, int, float]  # node, target, share
+
+# VRM 1's names of what VRM 0 and VMC call so.
+PRESETS: Final = {
+    "A": "aa", "I": "ih", "U": "ou", "E": "ee", "O": "oh", "Joy": "happy", "Angry": "angry", "Sorrow": "sad",
+    "Fun": "relaxed", "Blink": "blink", "Blink_L": "blinkLeft", "Blink_R": "blinkRight",
+}  # fmt: skip
+SIGNALS: Final = (*arkit.NAMES, *vmc.PRESET_NAMES)
+BUILT_IN: Final = Path(__file__).parents[1] / "assets" / "head.glb"
+
+
+@dataclass(frozen=True)
+class Avatar:
+    """A glTF file and what moves in it.
+
+    Attributes:
+        binds: for each of `SIGNALS` the morph targets that it moves; those without are not there.
+        expressions: for each of `SIGNALS` the name of a VRM expression that stands for it.
+        head: number of the node that turns with the head; None if there is none.
+        above, rest: how its parents are turned, and itself, as quaternions x y z w.
+        vrm: 0 or 1 for a VRM file of that version, None for others.
+    """
+
+    name: str
+    document: gltf.Document
+    buffer: bytes
+    binds: Mapping[str, list[Bind]]
+    expressions: Mapping[str, str]
+    head: int | None
+    above: Quaternion
+    rest: Quaternion
+    vrm: int | None
+    targets: Mapping[int, int] = field(default_factory=dict)  # node -> how many morph targets
+
+    @property
+    def by_presets(self) -> bool:
+        """It has none of the 52 shapes."""
+        return not any(name in self.binds or name in self.expressions for name in arkit.NAMES)
+
+    def missing(self, clip: Clip) -> list[str]:
+        """Shapes that the clip moves and nothing shows."""
+        moving = [name for name in arkit.NAMES if len(clip) and np.abs(clip[name]).max() > 0]
+        return [name for name in moving if name not in self.binds and name not in self.expressions]
+
+    def weights(self, clip: Clip) -> dict[int, NDArray[np.float32]]:
+        """For each node that moves what its morph targets get, (T, targets) in [0, 1]."""
+        source, names = signals(clip, self.by_presets)
+        found: dict[int, NDArray[np.float32]] = {}
+        for column, name in enumerate(names):
+            for node, target, share in self.binds.get(name, ()):
+                if node not in found:
+                    found[node] = np.zeros((len(clip), self.targets[node]), np.float32)
+                found[node][:, target] += np.float32(share) * source[:, column]
+        for values in found.values():
+            np.clip(values, 0, 1, out=values)
+        return found
+
+
+def signals(clip: Clip, presets: bool) -> tuple[NDArray[np.float32], tuple[str, ...]]:
+    """The curves, or what VRM's presets make of them, and their names."""
+    if not presets:
+        return clip.weights, arkit.NAMES
+    rows = [vmc.presets(row) for row in clip.weights]
+    return np.stack(rows) if rows else np.zeros((0, len(vmc.PRESET_NAMES)), np.float32), vmc.PRESET_NAMES
+
+
+def mapping(path: str | Path) -> Names:
+    """Shape -> names with their share, from a TOML file.
+
+    Raises:
+        SettingError: it cannot be read, a shape is unknown, or a share is no number.
+    """
+    try:
+        table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as problem:
+        raise SettingError(f"cannot read {str(path)!r} ({problem}): expected TOML such as jawOpen = 'Open'") from None
+    found: dict[str, dict[str, float]] = {}
+    for key, value in table.items():
+        shape = arkit.canonical(key)
+        shares = {value: 1.0} if isinstance(value, str) else value
+        if shape is None:
+            raise SettingError(f"{str(path)!r} maps {key!r}: expected one of the 52 shapes; see duomorph info")
+        if not isinstance(shares, dict) or not all(
+            isinstance(share, int | float) and abs(share) <= 10 for share in shares.values()
+        ):
+            raise SettingError(f"{str(path)!r} maps {key} to {value!r}: expected a name or {{ name = share }}; mend it")
+        found[shape] = {name: float(share) for name, share in shares.items()}
+    return found
+
+
+def read(path: str | Path | None = None, mapped: Names | None = None) -> Avatar:
+    """A character from a .glb or .vrm file; None for the head that came along.
+
+    Raises:
+        FormatError: no such file, or nothing in it that curves could move. SettingError: the mapping names what is not.
+    """
+    path = BUILT_IN if path is None else Path(path)
+    try:
+        document, buffer = gltf.unpack(path.read_bytes())
+        return _found(path.name, document, buffer, mapped or {})
+    except OSError as problem:
+        raise FormatError(f"cannot read {str(path)!r} ({problem.strerror}): expected .glb or .vrm") from None
+    except FormatError as problem:
+        raise FormatError(f"cannot read {str(path)!r}: {problem}") from None
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError):
+        raise FormatError(f"cannot read {str(path)!r}: its glTF is damaged; export the character again") from None
+
+
+def _found(name: str, document: gltf.Document, buffer: bytes, mapped: Names) -> Avatar:
+    nodes, meshes = document.get("nodes", []), document.get("meshes", [])
+    users: dict[int, list[int]] = {}  # mesh -> nodes
+    for place, node in enumerate(nodes):
+        if "mesh" in node:
+            users.setdefault(node["mesh"], []).append(place)
+    counts: dict[int, int] = {}
+    by_target: dict[str, list[Bind]] = {}
+    for number, mesh in enumerate(meshes):
+        count = len(mesh["primitives"][0].get("targets", ()))
+        for node in users.get(number, ()) if count else ():
+            counts[node] = count
+            for target, label in enumerate(_labels(mesh)[:count]):
+                by_target.setdefault(label, []).append((node, target, 1.0))
+    vrm, expressions = _expressions(document, users)
+    binds: dict[str, list[Bind]] = {}
+    names: dict[str, str] = {}
+    for shape, shares in mapped.items():
+        for label, share in shares.items():
+            if label not in by_target and label not in expressions:
+                raise SettingError(f"{name} has no {label!r}: expected a morph target or expression; mend the mapping")
+            some = by_target.get(label) or expressions[label]
+            binds.setdefault(shape, []).extend((node, target, share * part) for node, target, part in some)
+            if label in expressions:
+                names[shape] = label
+    for label, some in expressions.items():
+        known = arkit.canonical(label)
+        if known and known not in mapped and known not in names:
+            names[known], binds[known] = label, some
+    for label, some in by_target.items():
+        known = arkit.canonical(label.rpartition(".")[2])
+        if known and known not in mapped and known not in names:
+            binds.setdefault(known, []).extend(some)
+    if not binds:
+        own = {label.lower(): label for label in expressions}
+        for preset, label in PRESETS.items():
+            found = own.get(preset.lower(), own.get(label.lower()))
+            if found is not None:
+                names[preset], binds[preset] = found, expressions[found]
+    if not binds:
+        raise FormatError("it has no ARKit shape and no VRM expression: expected names such as jawOpen; use --mapping")
+    for node, target, _ in (bind for some in binds.values() for bind in some):
+        if not 0 <= target < counts[node]:
+            raise IndexError(target)
+    head = _head(document)
+    above, rest = _axes(nodes, head)
+    gltf.Builder(document, buffer)  # it takes the lists as they are
+    return Avatar(name, document, buffer, binds, names, head, above, rest, vrm, counts)
+
+
+def _labels(mesh: Mapping[str, Any]) -> list[str]:
+    """Names of the morph targets, where one of the tools put them."""
+    for place in (mesh, *mesh["primitives"]):
+        if names := place.get("extras", {}).get("targetNames"):
+            return [str(name) for name in names]
+    return []
+
+
+def _expressions(document: gltf.Document, users: Mapping[int, list[int]]) -> tuple[int | None, dict[str, list[Bind]]]:
+    """VRM's version, and its expressions by name: VRM 1 binds nodes from 0 to 1, VRM 0 meshes from 0 to 100."""
+    extensions = document.get("extensions", {})
+    found: dict[str, list[Bind]] = {}
+    if one := extensions.get("VRMC_vrm"):
+        groups = one.get("expressions", {})
+        for name, entry in (*groups.get("preset", {}).items(), *groups.get("custom", {}).items()):
+            binds = entry.get("morphTargetBinds", ())
+            found[name] = [(bind["node"], bind["index"], float(bind["weight"])) for bind in binds]
+        return 1, found
+    if zero := extensions.get("VRM"):
+        for group in zero.get("blendShapeMaster", {}).get("blendShapeGroups", ()):
+            preset = group.get("presetName", "unknown")
+            name = group["name"] if preset in ("unknown", "") else preset
+            found[name] = [
+                (node, bind["index"], bind["weight"] / 100)
+                for bind in group.get("binds", ())
+                for node in users.get(bind["mesh"], ())
+            ]
+        return 0, found
+    return None, found
+
+
+def _axes(nodes: Sequence[Mapping[str, Any]], place: int | None) -> tuple[Quaternion, Quaternion]:
+    """How the parents of a node are turned, and itself."""
+    above = rest = np.array([0.0, 0.0, 0.0, 1.0])
+    if place is None:
+        return above, rest
+    parents = {int(child): parent for parent, node in enumerate(nodes) for child in node.get("children", ())}
+    rest = np.array(nodes[place].get("rotation", above), float).reshape(4)
+    for _ in nodes:  # no deeper than that, even in a circle
+        if (place := parents.get(place)) is None:
+            break
+        above = product(np.array(nodes[place].get("rotation", (0, 0, 0, 1)), float).reshape(4), above)
+    return above, rest
+
+
+def product(a: Quaternion, b: Quaternion) -> Quaternion:
+    """Quaternions (..., 4), x y z w: first `b`, then `a`."""
+    u, s, v, t = a[..., :3], a[..., 3:], b[..., :3], b[..., 3:]
+    vector = s * v + t * u + np.cross(u, v)
+    return np.concatenate([vector, s * t - (u * v).sum(-1, keepdims=True)], -1)
+
+
+def _head(document: gltf.Document) -> int | None:
+    extensions = document.get("extensions", {})
+    bones = extensions.get("VRMC_vrm", {}).get("humanoid", {}).get("humanBones", {})
+    if "head" in bones:
+        return _place(bones["head"]["node"], document["nodes"])
+    for bone in extensions.get("VRM", {}).get("humanoid", {}).get("humanBones", ()):
+        if bone["bone"] == "head":
+            return _place(bone["node"], document["nodes"])
+    for place, node in enumerate(document.get("nodes", ())):
+        if node.get("name", "").rpartition(":")[2].lower() == "head" and "matrix" not in node:
+            return place
+    return None
+
+
+def _place(number: Any, things: Sequence[Any]) -> int:
+    if not isinstance(number, int) or not 0 <= number < len(things):
+        raise IndexError(number)
+    return number

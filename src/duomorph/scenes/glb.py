@@ -1,0 +1,78 @@
+"""glTF: a character with the curves as a morph-target animation, in one file.
+
+One promise: the animation, played by linear interpolation, is within the tolerance of every frame.
+
+    data = encode(clip, avatar.read("me.glb"), tolerance=0.01)
+
+From a tolerance of 0.005 on weights are stored as bytes (an error of 0.002 at most, which counts), and keyframes that
+the others imply are left out; 0 keeps every frame as float32.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from duomorph import arkit
+from duomorph.clip import Clip
+from duomorph.scenes import gltf
+from duomorph.scenes.avatar import Avatar, product
+from duomorph.scenes.thin import kept
+
+NAME: Final = "Duomorph"  # of the animation; an older one of this name goes
+BYTES_FROM: Final = 0.005  # of tolerance
+Float64 = NDArray[np.float64]
+
+
+def encode(clip: Clip, avatar: Avatar, tolerance: float) -> bytes:
+    """The character's file with an animation named Duomorph."""
+    out = gltf.Builder(avatar.document, avatar.buffer)
+    channels: list[dict[str, Any]] = []
+    samplers: list[dict[str, Any]] = []
+
+    def add(node: int, path: str, kind: str, keys: NDArray[np.bool_], values: NDArray[Any], normalized: bool) -> None:
+        times = out.accessor(clip.times[keys].astype(np.float32), "SCALAR", bounds=True)
+        output = out.accessor(values[keys], kind, normalized=normalized)
+        channels.append({"sampler": len(samplers), "target": {"node": node, "path": path}})
+        samplers.append({"input": times, "output": output, "interpolation": "LINEAR"})
+
+    if len(clip):
+        small = tolerance >= BYTES_FROM
+        for node, weights in avatar.weights(clip).items():
+            stored = _levels(weights) if small else weights
+            add(
+                node, "weights", "SCALAR", kept(weights, stored, tolerance, unit=1 / 255 if small else 1), stored, small
+            )
+        if clip.angles is not None and avatar.head is not None:
+            turned = _turned(clip.angles, avatar).astype(np.float32)
+            add(avatar.head, "rotation", "VEC4", kept(turned, turned, tolerance / 5), turned, False)
+    animations = [found for found in avatar.document.get("animations", ()) if found.get("name") != NAME]
+    if channels:
+        animations.append({"name": NAME, "channels": channels, "samplers": samplers})
+    return out.pack(avatar.document | ({"animations": animations} if animations else {}))
+
+
+def _levels(weights: NDArray[np.float32]) -> NDArray[np.uint8]:
+    scaled = weights * np.float32(255)
+    return np.round(scaled, out=scaled).astype(np.uint8)
+
+
+def _turned(angles: NDArray[np.float32], avatar: Avatar) -> Float64:
+    """(T, 4) rotation of the head's node, x y z w: yaw to the subject's right, pitch down, roll to the left shoulder,
+    yaw last, about the axes of the figure."""
+    yaw, pitch, roll = (angles[:, arkit.ANGLES.index(name)] for name in ("HeadYaw", "HeadPitch", "HeadRoll"))
+    turn = product(product(_about(1, -yaw), _about(0, pitch)), _about(2, -roll))
+    if avatar.vrm == 0:  # which looks along -z
+        turn = turn * [-1, 1, -1, 1]
+    back = avatar.above * [-1, -1, -1, 1]
+    turned = product(product(product(back, turn), avatar.above), avatar.rest)
+    flips = np.cumprod(np.concatenate([[1.0], np.where((turned[1:] * turned[:-1]).sum(1) < 0, -1.0, 1.0)]))
+    return np.asarray(turned * flips[:, None])
+
+
+def _about(axis: int, angle: NDArray[np.floating]) -> Float64:
+    found = np.zeros((len(angle), 4))
+    found[:, axis], found[:, 3] = np.sin(angle / 2), np.cos(angle / 2)
+    return found

@@ -1,0 +1,290 @@
+"""Curves on a character: what is played is what the clip says, whatever its shapes are called; what lacks is said."""
+
+from __future__ import annotations
+
+import json
+import struct
+import subprocess
+import sys
+from contextlib import suppress
+from dataclasses import replace
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import characters
+import duomorph as dm
+from command import refused
+from duomorph import arkit, scenes
+from duomorph.cli import SCENES, main
+from duomorph.clip import Clip
+from duomorph.errors import FormatError, SettingError
+from duomorph.scenes import gltf
+from duomorph.scenes.thin import kept
+from duomorph.wire import vmc
+
+INDEX = arkit.INDEX
+
+
+@pytest.fixture(scope="module")
+def spoken(face: dm.Face, sample: Path) -> Clip:
+    """The sample at 30 fps."""
+    return face.animate(sample, fps=30)
+
+
+def only(frames: int = 4, **values: float) -> Clip:
+    weights = np.zeros((frames, 52), np.float32)
+    for name, value in values.items():
+        weights[1:, INDEX[name]] = value
+    return Clip(weights, Fraction(30))
+
+
+def played(path: Path, times: np.ndarray, kind: str = "weights") -> dict[str, np.ndarray]:
+    """What the animation shows at these times, by node; read as the specification says."""
+    document, buffer = gltf.unpack(path.read_bytes())
+    (animation,) = [found for found in document["animations"] if found["name"] == "Duomorph"]
+    shown = {}
+    for channel in animation["channels"]:
+        if channel["target"]["path"] != kind:
+            continue
+        sampler = animation["samplers"][channel["sampler"]]
+        assert sampler["interpolation"] == "LINEAR"
+        keys = gltf.numbers(document, buffer, sampler["input"])[:, 0]
+        assert all(one < two for one, two in pairwise(keys))
+        values = gltf.numbers(document, buffer, sampler["output"]).reshape(len(keys), -1)
+        node = document["nodes"][channel["target"]["node"]]["name"]
+        shown[node] = np.stack([np.interp(times, keys, column) for column in values.T], 1)
+    return shown
+
+
+@given(
+    st.integers(0, 60), st.integers(1, 4), st.sampled_from([0.0, 0.003, 0.01, 0.1]), st.booleans(), st.integers(0, 99)
+)
+def test_thinned_curves_stay_within_the_tolerance(
+    frames: int, curves: int, tolerance: float, apart: bool, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    values = np.cumsum(rng.normal(0, 0.03, (frames, curves)), 0) * rng.integers(0, 2, curves)
+    written = values + rng.uniform(-0.002, 0.002, values.shape) * (tolerance > 0.002)
+    keys = kept(values, written, tolerance, apart)
+    assert keys.shape == ((frames, curves) if apart else (frames,))
+    for column in range(curves if frames else 0):
+        own = np.flatnonzero(keys[:, column] if apart else keys)
+        line = np.interp(np.arange(frames), own, written[own, column])
+        assert np.abs(line - values[:, column]).max() <= tolerance + 1e-9
+        assert {own[0], own[-1]} == {0, frames - 1}
+
+
+def test_what_straight_lines_tell_is_left_out() -> None:
+    ramp = np.linspace(0, 1, 100)[:, None]
+    assert kept(ramp, ramp, 0.001).sum() == 2
+    corner = np.minimum(ramp, 0.5)
+    assert kept(corner, corner, 0.001).sum() <= 4
+
+
+@pytest.mark.parametrize("tolerance", [0.0, 0.002, 0.01, 0.05])
+def test_the_head_that_came_along_plays_the_clip(tmp_path: Path, spoken: Clip, tolerance: float) -> None:
+    stage = scenes.Stage.of(tolerance=tolerance)
+    assert stage.write(spoken, tmp_path / "take.glb") == []
+    shown = played(tmp_path / "take.glb", spoken.times)["Face"]
+    assert np.abs(shown - spoken.weights).max() <= tolerance + 1e-5  # times are float32
+
+
+@pytest.mark.corpus
+def test_thinning_shrinks_real_speech_threefold(tmp_path: Path, face: dm.Face, corpus: Path) -> None:
+    for fps in (30, 60):
+        whole = small = 0
+        for sound in sorted((corpus / "speech" / "librispeech").glob("*.opus"))[:3]:
+            clip = face.animate(sound, fps=fps)
+            for tolerance in (0.0, scenes.TOLERANCE):
+                scenes.Stage.of(tolerance=tolerance).write(clip, tmp_path / "take.glb")
+                grown = (tmp_path / "take.glb").stat().st_size - scenes.avatar.BUILT_IN.stat().st_size
+                whole, small = whole + grown * (tolerance == 0), small + grown * (tolerance > 0)
+        assert whole > 3 * small
+
+
+def test_the_head_turns(tmp_path: Path) -> None:
+    """To the subject's right, down and to the left shoulder, as docs/video.md says; x is the subject's left."""
+    for angle, axis, seen in (("HeadYaw", 2, (-1, 0, 0)), ("HeadPitch", 2, (0, -1, 0)), ("HeadRoll", 1, (1, 0, 0))):
+        angles = np.zeros((3, 9), np.float32)
+        angles[1, arkit.ANGLES.index(angle)] = np.pi / 2
+        clip = replace(only(3, jawOpen=0.5), angles=angles)
+        scenes.Stage.of(tolerance=0).write(clip, tmp_path / "take.glb")
+        turned = played(tmp_path / "take.glb", clip.times, "rotation")["Head"][1]
+        np.testing.assert_allclose(rotated(turned, np.eye(3)[axis]), seen, rtol=0, atol=1e-6)
+
+
+def test_a_vrm_0_head_looks_the_other_way(tmp_path: Path) -> None:
+    path = characters.save(tmp_path / "me.vrm", ["jawOpen"], 0, {"JawOpen": {"jawOpen": 1.0}})
+    angles = np.zeros((3, 9), np.float32)
+    angles[1, arkit.ANGLES.index("HeadPitch")] = np.pi / 2
+    scenes.Stage.of(path, tolerance=0).write(replace(only(3, jawOpen=0.5), angles=angles), tmp_path / "take.glb")
+    turned = played(tmp_path / "take.glb", np.array([1 / 30]), "rotation")["bone head"][0]
+    np.testing.assert_allclose(rotated(turned, np.array([0, 0, -1.0])), [0, -1, 0], rtol=0, atol=1e-6)
+
+
+def rotated(quaternion: np.ndarray, vector: np.ndarray) -> np.ndarray:
+    u, s = quaternion[:3], quaternion[3]
+    return np.asarray(vector + 2 * np.cross(u, np.cross(u, vector) + s * vector))
+
+
+@pytest.mark.parametrize(
+    "names", [["jawOpen", "mouthSmileLeft"], ["JawOpen", "MouthSmile_L"], ["Face.jaw_open", "Face.mouthSmile_L"]]
+)
+@pytest.mark.parametrize("at_primitive", [False, True])
+def test_morph_targets_by_name(tmp_path: Path, names: list[str], at_primitive: bool) -> None:
+    path = characters.save(tmp_path / "me.glb", ["other", *names], at_primitive=at_primitive)
+    clip = only(jawOpen=0.75, mouthSmileLeft=0.25, tongueOut=0.5)
+    assert scenes.Stage.of(path).write(clip, tmp_path / "take.glb") == ["tongueOut"]
+    shown = played(tmp_path / "take.glb", clip.times)["Body"]
+    np.testing.assert_allclose(shown[2], [0, 0.75, 0.25], rtol=0, atol=0.01)
+
+
+@pytest.mark.parametrize("vrm", [0, 1])
+def test_perfect_sync_expressions(tmp_path: Path, vrm: int) -> None:
+    shapes = {"jawOpen": {"m1": 0.5, "m2": 1.0}, "MouthSmileLeft": {"m3": 1.0}, "aa" if vrm else "A": {"m3": 1.0}}
+    path = characters.save(tmp_path / "me.vrm", ["m1", "m2", "m3"], vrm, shapes)
+    clip = only(jawOpen=0.8, mouthSmileLeft=0.5)
+    assert scenes.Stage.of(path, tolerance=0).write(clip, tmp_path / "take.glb") == []
+    np.testing.assert_allclose(played(tmp_path / "take.glb", clip.times)["Body"][2], [0.4, 0.8, 0.5], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("vrm", [0, 1])
+def test_a_vrm_without_the_shapes_speaks_by_its_vowels(tmp_path: Path, vrm: int) -> None:
+    names = {"A": "aa", "O": "oh"} if vrm else {"A": "A", "O": "O"}
+    path = characters.save(tmp_path / "me.vrm", ["a", "o"], vrm, {names["A"]: {"a": 1.0}, names["O"]: {"o": 1.0}})
+    clip = only(jawOpen=0.4, mouthFunnel=0.2)
+    stage = scenes.Stage.of(path, tolerance=0)
+    stage.write(clip, tmp_path / "take.glb")
+    want = dict(zip(vmc.PRESET_NAMES, vmc.presets(clip.weights[2]), strict=True))
+    assert want["A"] > 0.3
+    np.testing.assert_allclose(played(tmp_path / "take.glb", clip.times)["Body"][2], [want["A"], want["O"]], atol=1e-6)
+
+
+def test_a_mapping(tmp_path: Path) -> None:
+    path = characters.save(tmp_path / "me.glb", ["Open", "U", "O", "jawOpen"])
+    (tmp_path / "map.toml").write_text('jawOpen = "Open"\nmouthPucker = { U = 0.5, O = 0.25 }\n')
+    clip = only(jawOpen=0.5, mouthPucker=0.8)
+    scenes.Stage.of(path, tmp_path / "map.toml", 0).write(clip, tmp_path / "take.glb")
+    np.testing.assert_allclose(played(tmp_path / "take.glb", clip.times)["Body"][2], [0.5, 0.4, 0.2, 0], atol=1e-6)
+    for text in ("jawOpen = 3", "jawopne = 'Open'", "jawOpen = 'Opne'", "jawOpen = ", "jawOpen = { Open = 'x' }"):
+        (tmp_path / "map.toml").write_text(text)
+        with pytest.raises(SettingError, match="expected"):
+            scenes.Stage.of(path, tmp_path / "map.toml")
+
+
+def test_the_character_stays_as_it_was(tmp_path: Path, spoken: Clip) -> None:
+    scenes.Stage().write(spoken, tmp_path / "take.glb")
+    before, buffer = gltf.unpack(scenes.avatar.BUILT_IN.read_bytes())
+    after, grown = gltf.unpack((tmp_path / "take.glb").read_bytes())
+    assert grown.startswith(buffer)
+    count = len(before["accessors"])
+    assert after["accessors"][:count] == before["accessors"]
+    assert {**after, **{key: before[key] for key in ("accessors", "bufferViews", "buffers")}} == {
+        **before, "animations": after["animations"]
+    }  # fmt: skip
+    again = scenes.Stage(scenes.avatar.read(tmp_path / "take.glb"))
+    again.write(spoken, tmp_path / "twice.glb")
+    assert [found["name"] for found in gltf.unpack((tmp_path / "twice.glb").read_bytes())[0]["animations"]] == [
+        "Duomorph"
+    ]
+
+
+HOUR = """
+import sys
+from fractions import Fraction
+import numpy as np
+from duomorph import formats, scenes
+spoken = formats.read(sys.argv[1]).weights
+clip = formats.npz.Clip(np.resize(spoken, (3600 * 30, 52)), Fraction(30))
+scenes.Stage().write(clip, sys.argv[2])
+print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from Linux's /proc")
+def test_an_hour_takes_less_than_200_megabytes(tmp_path: Path, spoken: Clip) -> None:
+    """Python, the hour of curves and all."""
+    spoken.save(tmp_path / "take.npz")
+    command = [sys.executable, "-c", HOUR, str(tmp_path / "take.npz"), str(tmp_path / "hour.glb")]
+    assert int(subprocess.run(command, capture_output=True, text=True, check=True).stdout) < 200_000
+    document, _ = gltf.unpack((tmp_path / "hour.glb").read_bytes())
+    (end,) = document["accessors"][document["animations"][0]["samplers"][0]["input"]]["max"]
+    assert end == pytest.approx(3600 - 1 / 30, abs=1e-3)
+
+
+def test_by_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    only(jawOpen=0.5, jawLeft=0.1, cheekPuff=0.2).save(tmp_path / "take.csv")
+    avatar = characters.save(
+        tmp_path / "me.glb", [name for name in arkit.NAMES if name not in ("cheekPuff", "jawLeft")]
+    )
+    arguments = [str(tmp_path / "take.csv"), "-o", str(tmp_path / "out.glb"), "--avatar", str(avatar)]
+    assert main(["convert", *arguments]) == 0
+    said = capsys.readouterr()
+    assert said.out == f"{tmp_path / 'out.glb'}  4 frames at 30 fps\n"
+    assert "without jawLeft, cheekPuff: me.glb has no such shape" in said.err
+    assert main(["convert", str(tmp_path / "take.csv"), "-o", f"{tmp_path / 'folder'}/", "--format", "glb"]) == 0
+    assert (tmp_path / "folder" / "take.glb").exists()
+    assert tuple(scenes.FORMATS) == SCENES
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["-o", "out.npz", "--tolerance", "0"], "leave them out"),
+        (["-o", "out.glb", "--format", "livelink"], "expected them to agree"),
+        (["-o", "out.json", "--format", "glb"], "expected"),
+        (["-o", "out.glb", "--tolerance", "2"], "0 to 0.1"),
+        (["-o", "out.glb", "--avatar", "no.glb"], "expected .glb or .vrm"),
+        (["-o", "out.glb", "--avatar", "take.csv"], "export it again"),
+        (["-o", "out.glb", "--avatar", "plain.glb"], "--mapping"),
+        (["-o", "out.glb", "--mapping", "no.toml"], "expected TOML"),
+    ],
+)
+def test_mistakes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, arguments: list[str], word: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    only().save("take.csv")
+    characters.save(Path("plain.glb"), ["a", "b"])
+    before = sorted(Path().iterdir())
+    assert word in refused(capsys, "convert", "take.csv", *arguments)
+    assert sorted(Path().iterdir()) == before
+
+
+@given(st.data())
+def test_damaged_characters_are_taken_or_refused_in_our_words(tmp_path: Path, data: st.DataObject) -> None:
+    path = characters.save(tmp_path / "me.vrm", ["m1", "jawOpen"], 1, {"jawOpen": {"m1": 1.0}, "aa": {"m1": 0.5}})
+    document, buffer = gltf.unpack(path.read_bytes())
+    hurt(document, data)
+    text = json.dumps(document).encode()
+    text += b" " * (-len(text) % 4)
+    sizes = (20 + len(text) + 8 + len(buffer), len(text), gltf.JSON)
+    whole = struct.pack("<4sIIII", b"glTF", 2, *sizes) + text + struct.pack("<II", len(buffer), gltf.BIN) + buffer
+    path.write_bytes(whole[: data.draw(st.integers(len(whole) - 20, len(whole)))])
+    angles = np.zeros((4, 9), np.float32)
+    with suppress(FormatError):
+        scenes.Stage.of(path).write(replace(only(jawOpen=0.5), angles=angles), tmp_path / "out.glb")
+
+
+def hurt(thing: Any, data: st.DataObject) -> None:
+    """One value somewhere inside becomes another, or goes."""
+    while True:
+        keys = list(thing) if isinstance(thing, dict) else list(range(len(thing)))
+        key = data.draw(st.sampled_from(keys))
+        if isinstance(thing[key], dict | list) and thing[key] and data.draw(st.integers(0, 9)):
+            thing = thing[key]
+            continue
+        thing[key] = data.draw(st.sampled_from([None, -1, 10**9, 0.5, "x", [], {}, [[0]], True]))
+        return
+
+
+def test_an_empty_take(tmp_path: Path) -> None:
+    scenes.Stage().write(Clip(np.zeros((0, 52), np.float32), Fraction(30)), tmp_path / "none.glb")
+    assert (tmp_path / "none.glb").read_bytes()[:4] == struct.pack("<4s", b"glTF")
