@@ -1,8 +1,9 @@
 """The numbers we publish: measured by this file, kept as JSON, written into README, model card and docs from there.
 
     python benchmarks/publish.py measure     # needs DUOMORPH_CORPUS; some minutes; benchmarks/results/*.json
-    python benchmarks/any_voice.py articulated --json benchmarks/results/any_voice.json       # so do these three
+    python benchmarks/any_voice.py articulated --json benchmarks/results/any_voice.json       # so do these four
     python benchmarks/robustness.py --json benchmarks/results/robustness.json
+    python benchmarks/life.py articulated/librispeech --json benchmarks/results/life.json
     duomorph bench --live --seconds 30 --json benchmarks/results/live.json
     python benchmarks/publish.py measure bench
     python benchmarks/publish.py write       # the tables of TARGETS from the JSON
@@ -26,7 +27,7 @@ ROOT = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "results"
 TARGETS = (
     ROOT / "README.md", ROOT / "src" / "duomorph" / "weights" / "MODEL_CARD.md", ROOT / "docs" / "claims.md",
-    ROOT / "docs" / "ablations.md", ROOT / "docs" / "live.md",
+    ROOT / "docs" / "ablations.md", ROOT / "docs" / "life.md", ROOT / "docs" / "live.md",
 )  # fmt: skip
 CORPORA = ("grid_s1", "facegood")
 DELAYS = (0, 17, 33, 50, 67, 100, 133, 200)
@@ -150,6 +151,38 @@ def live() -> str:
     ]  # fmt: skip
     lines += ["", "| aim | measured | |", "|---|---|---|"]
     return "\n".join([*lines, *(f"| {aim} | {told} | {'held' if held else 'missed'} |" for aim, told, held in aims)])
+
+
+LIVES = ("calm, talk", "lively, talk", "calm, quiet", "lively, quiet")
+
+
+def life() -> str:
+    """A face that lives, beside people."""
+    result = _load("life")
+    rows = [
+        ("blinks a minute", "blinks_a_minute", "{:.1f}", "8 to 21 at rest, 10.5 to 32.5 talking (Doughty 2001)"),
+        ("a blink lasts, s", "blink_s", "{:.2f}", "0.1 to 0.4"),
+        ("looks a minute", "looks_a_minute", "{:.0f}", "30 talking, 14 listening (Lee 2002)"),
+        ("away from the listener", "away", "{:.0%}", "23 % talking, 5 % listening (Lee 2002)"),
+        ("peak speed over 551 (1 − exp(−A / 14)) °/s", "peak_speed_against_baloh", "{:.2f}", "1 (Baloh 1975)"),
+        ("small saccades a minute", "small_a_minute", "{:.0f}", "60 to 120 (Martinez-Conde 2004)"),
+    ]  # fmt: skip
+    lines = [f"| | {' | '.join(LIVES)} | people |", "|---" * (len(LIVES) + 2) + "|"]
+    for told, key, form, people in rows:
+        cells = (", ".join(form.format(value) for value in result[name][key]) for name in LIVES)
+        lines.append(f"| {told} | {' | '.join(cells)} | {people} |")
+    sways = (", ".join(f"{value:.1f}" for value in result[name]["head_sd_deg"]) for name in LIVES)
+    return "\n".join([*lines, f"| head, deviation of yaw, pitch and roll, ° | {' | '.join(sways)} | |"])
+
+
+def closures() -> str:
+    """How many closed lips stay closed with an emotion."""
+    kept = _load("life")["closures_kept"]
+    names = [name for name in kept["network"] if name != "closures"]
+    lines = [f"| curves of | P, B, M that shut | {' | '.join(names)} |", "|---" * (len(names) + 2) + "|"]
+    for told, one in kept.items():
+        lines.append(f"| the {told} | {one['closures']} | {' | '.join(f'{one[name]:.1%}' for name in names)} |")
+    return "\n".join(lines)
 
 
 def sources() -> str:
@@ -310,6 +343,7 @@ def claims() -> str:
 TABLES = {
     "ablations": ablations, "claims": claims, "accuracy": accuracy, "delay": delay, "speed": speed, "voices": voices,
     "moods": moods, "disturbed": disturbed, "live": live, "sources": sources,
+    "life": life, "closures": closures,
 }  # fmt: skip
 
 

@@ -92,8 +92,8 @@ def test_a_second_signal_does_not_cost_the_take(sample: Path, tmp_path: Path) ->
     """It comes while the take is put away, as long as that takes."""
     slow = (
         "import os, signal, sys; from duomorph.cli import main; from duomorph.live.record import Recorder;"
-        "curves = Recorder._curves; Recorder._curves = lambda self:"
-        " (os.kill(os.getpid(), signal.SIGINT), os.kill(os.getpid(), signal.SIGTERM), curves(self))[2];"
+        "poses = Recorder._poses; Recorder._poses = lambda self:"
+        " (os.kill(os.getpid(), signal.SIGINT), os.kill(os.getpid(), signal.SIGTERM), poses(self))[2];"
         "sys.exit(main(sys.argv[1:]))"
     )
     command = [sys.executable, "-c", slow, "live", "--file", str(sample), "--record", str(tmp_path / "takes")]
@@ -188,7 +188,7 @@ def test_a_take_of_hours_is_small(tmp_path: Path) -> None:
         held = tracemalloc.get_traced_memory()[0]
         tracemalloc.stop()
         take.add(np.zeros(1600000, np.float32), [])
-    assert held < 1.3 * 6000 * 52 * 4
+    assert held < 1.3 * 6000 * 61 * 4
 
 
 def recorded(folder: Path, ended_by: BaseException) -> None:

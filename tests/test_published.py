@@ -24,7 +24,7 @@ def test_tables_are_those_of_the_json(path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def results() -> dict[str, Any]:
-    names = (*PUBLISH["MEASURES"], "any_voice", "live", "robustness")
+    names = (*PUBLISH["MEASURES"], "any_voice", "life", "live", "robustness")
     return {name: json.loads((PUBLISH["RESULTS"] / f"{name}.json").read_text()) for name in names}
 
 
@@ -85,3 +85,14 @@ def test_bars_of_speed(results: dict[str, Any]) -> None:
     assert bench["mmac_per_tick"] <= 6
     assert bench["first_frame_ms_at_delay_33"] <= 100
     assert bench["latency_ms_live"]["total"] <= 33
+
+
+def test_bars_of_life_and_direction(results: dict[str, Any]) -> None:
+    life = results["life"]
+    for name in PUBLISH["LIVES"]:
+        assert all(10 <= rate <= 20 for rate in life[name]["blinks_a_minute"])
+        assert all(0.1 <= seconds <= 0.4 for seconds in life[name]["blink_s"])
+        assert all(0.75 < ratio < 1.25 for ratio in life[name]["peak_speed_against_baloh"])
+    for kept in life["closures_kept"].values():
+        assert min(kept.values()) >= 0.9
+        assert kept["closures"] > 200

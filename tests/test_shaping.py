@@ -16,6 +16,7 @@ from command import refused
 from duomorph import arkit, audio, formats
 from duomorph.cli import main
 from duomorph.errors import SettingError
+from duomorph.hearing import Hearing
 from duomorph.shaping import FEELING, RAW, SHIPPED, Shaper, Shaping, read
 from duomorph.shaping.gate import Gate
 from duomorph.shaping.motion import ARTICULATION, Hold, OneEuro, aperture
@@ -122,7 +123,8 @@ def test_shaping_hears_no_further_than_the_network(
 
 def open_at(sound: np.ndarray, delay: int = 6) -> np.ndarray:
     """How far the gate stands open, by ticks of the curves."""
-    return Gate(delay).feed(np.concatenate([sound, np.zeros(delay * RATE // 60 + RATE // 30, np.float32)]))[delay:]
+    heard = np.concatenate([sound, np.zeros(delay * RATE // 60 + RATE // 30, np.float32)])
+    return Gate(delay).feed(Hearing().feed(heard)[1])[delay:]
 
 
 @pytest.mark.parametrize("delay", [0, 2, 6, 12])

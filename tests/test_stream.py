@@ -145,7 +145,7 @@ def test_state_does_not_grow(face: dm.Face, speech: np.ndarray) -> None:
     sizes = []
     for _ in range(20):
         stream.feed(speech)
-        sizes.append(sum(v.nbytes for v in stream._state.values()) + stream._updates.nbytes + stream._curves.nbytes)
+        sizes.append(sum(v.nbytes for v in stream._state.values()) + stream._updates.nbytes + stream._poses.nbytes)
     assert max(sizes[5:]) <= max(sizes[:5])
 
 
@@ -167,7 +167,7 @@ def test_an_hour_has_every_frame_and_no_more_state(face: dm.Face, monkeypatch: p
     stream._updates = np.zeros((20_000, 264), np.float32)
     frames = sum(len(stream.feed(np.zeros(160_000, np.float32))) for _ in range(360))
     assert frames + len(stream.finish()) == 3600 * 60
-    assert len(stream._curves) <= 20
+    assert len(stream._poses) <= 20
 
 
 def test_streams_share_a_model_and_nothing_else(face: dm.Face, speech: np.ndarray) -> None:

@@ -43,6 +43,11 @@ ANGLES: Final = (
     "RightEyeYaw", "RightEyePitch", "RightEyeRoll",
 )  # fmt: skip
 
+# Radians of the eyes per unit of a look shape, fitted to a real Live Link Face take (r > 0.99).
+LOOK_ASIDE: Final = 0.60
+LOOK_DOWN: Final = 0.61
+LOOK_UP: Final = 0.44
+
 
 def _group(*prefixes: str) -> NDArray[np.intp]:
     return np.array([INDEX[name] for name in NAMES if name.startswith(prefixes)], dtype=np.intp)

@@ -9,8 +9,8 @@ One promise: the curves follow what can be heard at any level, are the same on b
 A labelled emotion shows its EMFACS prototype, the stronger the more the voice is aroused. All speech raises the brows
 on pitch accents and where pitch rises before a pause. Blinks and gaze stay 0: a voice does not tell them.
 
-Source: prototypes: Friesen & Ekman 1983, EMFACS-7; brows and pitch accents: Flecha-García 2010, Speech Communication
-52; arousal: Goudbeek & Scherer 2010, JASA 128.
+Source: brows and pitch accents: Flecha-García 2010, Speech Communication 52; arousal: Goudbeek & Scherer 2010, JASA
+128.
 """
 
 from __future__ import annotations
@@ -28,21 +28,11 @@ from duomorph.egemaps.contours import F0, LOUDNESS
 from duomorph.egemaps.frames import FRAME_RATE
 from duomorph.egemaps.names import FUNCTIONAL_INDEX
 from duomorph.errors import SettingError
+from duomorph.prototypes import PROTOTYPES, columns
 
 Float32 = NDArray[np.float32]
 Floats = NDArray[np.float64]
 
-# At full strength, both sides alike; behind each its action units. What moves the jaw is the articulator's (26).
-PROTOTYPES: Final[dict[str, dict[str, float]]] = {
-    "neutral": {},
-    "boredom": {},
-    "happiness": {"mouthSmile": 0.75, "cheekSquint": 0.55, "eyeSquint": 0.2},  # 12, 6
-    "sadness": {"browInnerUp": 0.6, "browDown": 0.3, "mouthFrown": 0.6},  # 1, 4, 15
-    "anger": {"browDown": 0.7, "eyeWide": 0.3, "eyeSquint": 0.35, "mouthPress": 0.2, "noseSneer": 0.2},  # 4, 5, 7, 23
-    "fear": {"browInnerUp": 0.6, "browOuterUp": 0.4, "browDown": 0.2, "eyeWide": 0.65, "mouthStretch": 0.35},  # 1-5, 20
-    "surprise": {"browInnerUp": 0.7, "browOuterUp": 0.7, "eyeWide": 0.6},  # 1, 2, 5
-    "disgust": {"noseSneer": 0.65, "mouthFrown": 0.3, "mouthUpperUp": 0.2, "browDown": 0.3, "eyeSquint": 0.2},  # 9, 15
-}
 STRENGTH: Final = (0.65, 0.35, 0.4, 1.0)  # of an emotion: at rest, per unit of arousal, least, most
 SUBDUED: Final = ("sadness",)  # shown the more, the less aroused the voice
 
@@ -152,17 +142,12 @@ def expression(
     if prototype:
         strength = at_frames(_envelope(f0, loud) * _strength(emotion or "neutral", rows, baseline))
         for name, full in prototype.items():
-            curves[:, _columns(name)] = full * strength[:, None]
+            curves[:, columns(name)] = full * strength[:, None]
     lowered = curves[:, arkit.INDEX["browDownLeft"]]
     raised = at_frames(_raises(f0, loud, question)) * (1 - lowered)
     for name, full in RAISE.items():
-        curves[:, _columns(name)] += full * raised[:, None]
+        curves[:, columns(name)] += full * raised[:, None]
     return curves
-
-
-def _columns(name: str) -> list[int]:
-    """Where a shape lies, or both sides of it."""
-    return [arkit.INDEX[full] for full in (name, f"{name}Left", f"{name}Right") if full in arkit.INDEX]
 
 
 def _measure(rows: Float32) -> Voice:

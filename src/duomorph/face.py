@@ -112,16 +112,21 @@ class Face:
             fps, delay_ms, style, shaping: as in `stream`; delay costs nothing here but the wait, the frames stand at
                 their own times.
         Returns:
-            A clip of exactly ceil(duration * fps) frames; frame k stands at k/fps s.
+            A clip of exactly ceil(duration * fps) frames; frame k stands at k/fps s. It has angles if it lives.
         Raises:
             AudioError: the sound cannot be read. SettingError: a setting is out of range.
         """
         stream = self.stream(fps, delay_ms, style, shaping)
         blocks: Iterable[NDArray[np.float32]]
         blocks = audio.blocks(sound) if isinstance(sound, str | Path) else [audio.prepare(sound, rate)]
-        frames = [stream.feed(block) for block in blocks]
+        frames, angles = [], []
+        for block in blocks:
+            frames.append(stream.feed(block))
+            angles.append(stream.angles)
         frames.append(stream.finish())
-        return Clip(np.concatenate(frames), stream.fps)
+        angles.append(stream.angles)
+        lives = shaping.life.idle != "off"
+        return Clip(np.concatenate(frames), stream.fps, angles=np.concatenate(angles) if lives else None)
 
 
 def load(path: str | Path | None = None, threads: int = 1) -> Face:

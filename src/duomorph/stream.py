@@ -28,10 +28,11 @@ from duomorph.errors import AudioError
 from duomorph.mel import MelConfig, MelStream
 from duomorph.model.config import held_update
 from duomorph.model.engine import Engine
-from duomorph.shaping import RAW, Shaper, Shaping
+from duomorph.shaping import RAW, Shaper, Shaping, Turn
 
 Float32 = NDArray[np.float32]
 
+POSE: Final = arkit.COUNT + len(arkit.ANGLES)  # 61
 BLOCK: Final = 2 * SAMPLE_RATE  # most samples at once: bounds memory, no result depends on it
 PATIENCE: Final = SAMPLE_RATE * 3 // 20  # samples that are worth a step of the emotion stream: twice an update
 REST_TICKS: Final = TICK_RATE  # of silence, after which the face is at rest
@@ -60,7 +61,12 @@ class Latency:
 
 
 class Stream:
-    """One running voice. Streams share an engine; each keeps its own state."""
+    """One running voice. Streams share an engine; each keeps its own state.
+
+    Attributes:
+        angles: (n, 9) float32 radians, in the order of `arkit.ANGLES`, of the frames that the last call gave; zeros
+            where nothing drives the head.
+    """
 
     def __init__(self, engine: Engine, fps: Fraction, delay: int, style: int, shaping: Shaping = RAW) -> None:
         """`delay` in ticks of 1/60 s; `style` an index into the model's styles: `Face.stream` checks and fills them."""
@@ -71,9 +77,14 @@ class Stream:
         self._shaper = Shaper(shaping, delay, self._rest() if shaping.needs_rest else np.zeros(arkit.COUNT, np.float32))
         self.reset()
 
-    def reset(self) -> None:
-        """Forget everything: the next sample is the first of a new clip."""
-        self._shaper.reset()
+    def reset(self, at: Fraction | None = None) -> None:
+        """Forget everything: the next sample is the first of a new clip. Knobs stay as they were turned.
+
+        Args:
+            at: second of a clip at which this one begins in its place: the same face, so its blinks, gaze and head go
+                on; None for another clip.
+        """
+        self._shaper.reset(at)
         self._mel.reset()
         self._emotion.reset()
         self._state = self._engine.start()
@@ -81,11 +92,12 @@ class Stream:
         self._held = 0  # number of the update in row 0
         self._unheard = np.zeros(0, dtype=np.float32)  # by the emotion stream
         self._ticks = 0  # given to the network so far
-        self._curves = np.zeros((0, arkit.COUNT), dtype=np.float32)  # ticks not yet all used
+        self._poses = np.zeros((0, POSE), dtype=np.float32)  # curves and angles of ticks not yet all used
         self._first = -self.delay  # the tick of row 0; rows before tick 0 are what no frame asks for
         self._samples = 0
         self._frames = 0
         self._open = True
+        self.angles = self._poses[:, arkit.COUNT :]
 
     @property
     def lookahead_s(self) -> Fraction:
@@ -106,7 +118,7 @@ class Stream:
         return self.latency().total_s
 
     def feed(self, samples: Float32) -> Float32:
-        """The frames that these samples complete.
+        """The frames that these samples complete; `angles` holds their angles until the next call.
 
         Args:
             samples: (S,) float32 in [-1, 1], 16 kHz mono; any length, 0 too.
@@ -136,21 +148,25 @@ class Stream:
     def finish(self) -> Float32:
         """The frames still due, as if silence followed: (n, 52). In all there are exactly `frame_count` of them."""
         if not self._open:
-            return np.zeros((0, arkit.COUNT), dtype=np.float32)
+            return self._given(np.zeros((0, POSE), dtype=np.float32))
         self._open = False
         total = frame_count(self._samples, self.fps)
         last = math.ceil((total - 1) * TICK_RATE / self.fps) + self.delay
         silence = np.zeros(max(0, end_sample(last, TICK_RATE) - self._samples), dtype=np.float32)
         return self._advance(silence, total)
 
+    def turn(self, turn: Turn) -> None:
+        """Turn knobs: from the next tick on, and within 0.3 s, without a jump."""
+        self._shaper.turn(turn, self._rest)
+
     def _advance(self, samples: Float32, limit: int) -> Float32:
         """Feed everything downstream; give the frames that are complete, up to number `limit`."""
         blocks = [samples[begin : begin + BLOCK] for begin in range(0, len(samples), BLOCK)]
-        self._curves = np.concatenate([self._curves, *map(self._hear, blocks)])
+        self._poses = np.concatenate([self._poses, *map(self._hear, blocks)])
         return self._collect(limit)
 
     def _hear(self, samples: Float32) -> Float32:
-        """One block through features and network: (S,) -> the curves (n, 52) of the ticks it completes."""
+        """One block through features and network: (S,) -> the poses (n, 61) of the ticks it completes."""
         mel = self._mel.feed(samples)  # (n, 2, 80)
         self._unheard = np.concatenate([self._unheard, samples])
         if not len(mel):
@@ -182,17 +198,22 @@ class Stream:
     def _collect(self, limit: int) -> Float32:
         """Frames between the ticks at hand."""
         up, down = TICK_RATE * self.fps.denominator, self.fps.numerator  # frame k stands at tick k up / down
-        ready = self._first + len(self._curves) - 1  # last tick known
+        ready = self._first + len(self._poses) - 1  # last tick known
         upto = min(limit, ready * down // up + 1) if ready >= 0 else 0
         if upto <= self._frames:
-            return self._curves[:0]
+            return self._given(self._poses[:0])
         left, rest = np.divmod(np.arange(self._frames, upto) * up, down)
         right = left + (rest > 0) - self._first
         share = (rest / down).astype(np.float32)[:, None]
-        frames: Float32 = self._curves[left - self._first] * (1 - share) + self._curves[right] * share
+        frames: Float32 = self._poses[left - self._first] * (1 - share) + self._poses[right] * share
         self._frames = upto
         keep = upto * up // down - self._first
-        keep = min(max(keep, 0), len(self._curves))
-        self._curves = self._curves[keep:]
+        keep = min(max(keep, 0), len(self._poses))
+        self._poses = self._poses[keep:]
         self._first += keep
-        return frames
+        return self._given(frames)
+
+    def _given(self, poses: Float32) -> Float32:
+        """The curves (n, 52) of poses (n, 61), whose angles are kept."""
+        self.angles = poses[:, arkit.COUNT :].copy()
+        return poses[:, : arkit.COUNT].copy()

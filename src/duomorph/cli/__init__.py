@@ -144,7 +144,7 @@ def add_preview(verbs: Verbs) -> None:
     verb.add_argument("--style", metavar="NAME", help="whose way of speaking; see duomorph info")
     _add_delay(verb)
     _add_model(verb)
-    _add_shaping(verb)
+    _add_shaping(verb, "calm")
     verb.set_defaults(run=_preview)
 
 
@@ -431,7 +431,8 @@ def _add_model(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--model", metavar="FILE", help="another model than the one that came along")
 
 
-def _add_shaping(verb: argparse.ArgumentParser) -> None:
+def _add_shaping(verb: argparse.ArgumentParser, idle: str = "off") -> None:
+    """`idle`: how the face lives unless told otherwise."""
     group = verb.add_argument_group("shaping", "after the network; see docs/shaping.md")
     group.add_argument("--no-gate", action="store_true", help="let the mouth move while nobody speaks")
     group.add_argument("--no-close-limit", action="store_true", help="let mouthClose exceed jawOpen + 0.02")
@@ -440,10 +441,16 @@ def _add_shaping(verb: argparse.ArgumentParser) -> None:
     group.add_argument("--shape-config", metavar="FILE", help="TOML: gain, offset, min, max by shape or group")
     group.add_argument("--hold-ms", type=float, default=0.0, metavar="MS", help="closures last so long, 0 to 200 (0)")
     group.add_argument("--smooth", type=float, default=0.0, metavar="HZ", help="one-euro smoothing, 0.5 to 30 (none)")
+    group = verb.add_argument_group("life and direction", "what no voice tells; see docs/life.md")
+    about = f"blinks, gaze, head: off, calm or lively ({idle})"
+    group.add_argument("--idle", choices=("off", "calm", "lively"), metavar="HOW", default=idle, help=about)
+    group.add_argument("--seed", type=int, default=0, metavar="N", help="another number lives otherwise (0)")
+    about = "joy=0.6,sad=0.2, or a CSV file with time,joy,sad,... (none)"
+    group.add_argument("--emotion", metavar="WHAT", help=about)
 
 
 def _shaping(arguments: argparse.Namespace) -> Shaping:
-    from duomorph.shaping import Shaping, read
+    from duomorph.shaping import Life, Shaping, direction, read
 
     return Shaping(
         smooth_hz=arguments.smooth,
@@ -453,6 +460,8 @@ def _shaping(arguments: argparse.Namespace) -> Shaping:
         gate=not arguments.no_gate,
         table=read(arguments.shape_config) if arguments.shape_config else None,
         close_limit=not arguments.no_close_limit,
+        emotion=direction.read(arguments.emotion) if arguments.emotion is not None else None,
+        life=Life(arguments.idle, arguments.seed),
     )
 
 

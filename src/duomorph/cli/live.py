@@ -52,8 +52,8 @@ def add_live(verbs: Verbs) -> None:
     verb.add_argument("--style", metavar="NAME", help="whose way of speaking; see duomorph info")
     verb.add_argument("--record", metavar="FOLDER", help="keep sound and curves as a take of this data set")
     _add_model(verb)
-    _add_shaping(verb)
-    verb.set_defaults(run=_live)
+    _add_shaping(verb, "calm; off with --record")
+    verb.set_defaults(run=_live, idle=None)
 
 
 def _live(arguments: argparse.Namespace) -> int:
@@ -68,6 +68,7 @@ def _live(arguments: argparse.Namespace) -> int:
     fps = clock.frame_rate(arguments.fps)
     delay_ms = PROFILES[arguments.profile] if arguments.delay_ms is None else arguments.delay_ms
     clock.delay_ticks(delay_ms)  # before the slow part
+    arguments.idle = arguments.idle or ("off" if arguments.record else "calm")  # a take is what was heard
     shaping = _shaping(arguments)
     if not arguments.sink and not arguments.record:
         raise SettingError("nobody would see the face: expected --sink or --record; try --sink livelink://127.0.0.1")

@@ -17,7 +17,7 @@ import asyncio
 import math
 import time
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -33,9 +33,9 @@ from duomorph.face import Face, load
 from duomorph.live.resample import LiveResampler
 from duomorph.live.sources import NOTHING, Block, Blocks, File, Source, mono
 from duomorph.live.voice import Voice
-from duomorph.shaping import SHIPPED, Shaping
+from duomorph.shaping import SHIPPED, Shaping, Turn
 from duomorph.stream import Latency
-from duomorph.wire import Command, Frame
+from duomorph.wire import Command, Frame, Order
 
 Float32 = NDArray[np.float32]
 Sound = str | Path | NDArray[np.generic] | Iterable[NDArray[np.generic]] | AsyncIterable[NDArray[np.generic]] | Source
@@ -45,6 +45,7 @@ WAIT_S: Final = 0.02  # at most, for sound, before commands are looked at
 LATE_S: Final = 0.05  # behind its time, a frame that others follow is dropped
 BEHIND_S: Final = 1.0  # of sound waiting: all but the last KEEP_S of it is skipped
 KEEP_S: Final = 0.1
+_NONE: Final[Mapping[str, float]] = {}
 ANCHOR_S: Final = 1.0  # over so much of sound, and at most twice that, its clock is compared with ours
 
 
@@ -117,7 +118,7 @@ class Live:
         self._take = take
         self.fps = self._voice.fps
         self.stats = Stats()
-        self._commands: deque[Command] = deque()
+        self._commands: deque[Order] = deque()
         self._due: deque[tuple[float, Frame]] = deque()  # made, and the moments at which they may leave
         self._anchor = Anchor()
         self._heard = 0  # samples of the source
@@ -140,9 +141,25 @@ class Live:
         self._stopped = self._closed = True
         self.source.close()
 
-    def command(self, command: Command) -> None:
-        """Obey before the next frame: close the mouth, or begin anew. From any thread."""
+    def command(self, command: Order) -> None:
+        """Obey before the next frame: close the mouth, begin anew, or turn knobs. From any thread."""
         self._commands.append(command)
+
+    def turn(
+        self,
+        *,
+        intensity: float | None = None,
+        expressiveness: float | None = None,
+        idle: str | None = None,
+        emotion: Mapping[str, float] = _NONE,
+        gain: Mapping[str, float] = _NONE,
+    ) -> None:
+        """Turn knobs, as in `shaping.Turn`; what is not given stays. From any thread.
+
+        Raises:
+            SettingError: a number is out of range, or a name unknown.
+        """
+        self.command(Turn(intensity, expressiveness, idle, emotion, gain))
 
     def latency(self, compute_s: float = 0.0) -> Latency:
         """How late a frame is behind its sound, part by part; the buffers of the sound card stand apart."""
@@ -248,7 +265,11 @@ class Live:
     def _obey(self) -> None:
         """Do what was asked for, however often: a listener that repeats itself costs no more. To begin anew is silence
         as well."""
-        asked = {self._commands.popleft() for _ in range(len(self._commands))}
+        orders = [self._commands.popleft() for _ in range(len(self._commands))]
+        for order in orders:
+            if isinstance(order, Turn):
+                self._voice.turn(order)
+        asked = {order for order in orders if isinstance(order, Command)}
         if not asked:
             return
         self._feed()

@@ -19,12 +19,12 @@ from urllib.parse import parse_qsl, urlsplit
 from duomorph.errors import MissingExtra, SettingError
 from duomorph.live.sinks_lines import LinesSink
 from duomorph.live.sinks_udp import DayClock, UdpSink
-from duomorph.wire import Command, Frame, livelink, osc, vmc, web
+from duomorph.wire import Frame, Order, livelink, osc, vmc, web
 
 MAX_SUBJECT: Final = 64  # letters; every packet carries them
 _KINDS: Final = "livelink://HOST, vmc://HOST, osc://HOST:PORT, ws://HOST:PORT or jsonl://PATH"
 
-Tell = Callable[[Command], None]
+Tell = Callable[[Order], None]
 
 
 class Sink(Protocol):

@@ -18,7 +18,7 @@ from fractions import Fraction
 from typing import Any, Final
 
 from duomorph.errors import FormatError, LiveError
-from duomorph.wire import Command, Frame
+from duomorph.wire import Frame, Order
 
 MOST_ANSWERS: Final = 8  # read between two frames; the rest waits or is lost
 ANSWER_BYTES: Final = 2048
@@ -66,8 +66,8 @@ class UdpSink:
         host: str,
         port: int,
         encode: Callable[[Frame], list[bytes]],
-        commands: Callable[[bytes], list[Command]] | None = None,
-        on_command: Callable[[Command], None] | None = None,
+        commands: Callable[[bytes], list[Order]] | None = None,
+        on_command: Callable[[Order], None] | None = None,
     ) -> None:
         """`commands` reads what the listener answers to our port; None where it says nothing.
 

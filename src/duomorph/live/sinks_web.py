@@ -30,7 +30,7 @@ from websockets.http11 import Request, Response
 
 from duomorph.errors import FormatError, LiveError
 from duomorph.live.sinks_udp import look_up
-from duomorph.wire import Command, Frame, web
+from duomorph.wire import Frame, Order, web
 
 MOST_CLIENTS: Final = 32
 MOST_LINES: Final = 64  # clients, and strangers who have not yet said what they want
@@ -60,7 +60,7 @@ class WebSink:
         port: int,
         origins: tuple[str, ...],
         hello: str,
-        on_command: Callable[[Command], None],
+        on_command: Callable[[Order], None],
     ) -> None:
         """`origins` of pages elsewhere that may connect, such as https://example.org; `hello` is said to each client.
 

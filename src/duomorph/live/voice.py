@@ -15,10 +15,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from duomorph import arkit
 from duomorph.clock import SAMPLE_RATE, TICK_RATE, frame_count, index_at
 from duomorph.face import Face
-from duomorph.shaping import OPENING, SHIPPED, Shaping
+from duomorph.shaping import OPENING, SHIPPED, Shaping, Turn
 from duomorph.shaping.motion import ARTICULATION
 from duomorph.wire import Frame
 
@@ -45,7 +44,6 @@ class Voice:
         self._rest = self.stream.feed(np.zeros(SAMPLE_RATE, dtype=np.float32))[-1]
         self._rest[OPENING] = 0
         self.stream.reset()
-        self._still = np.zeros(len(arkit.ANGLES), dtype=np.float32)
         self.heard = 0  # samples
         self._next = 0  # frame to give
         self._made = 0  # frame that the stream makes next; behind `_next` they are made again, and not given again
@@ -61,6 +59,10 @@ class Voice:
     def catch_up(self) -> None:
         """Do what the frames given did not wait for, before there is more sound."""
         self.stream.catch_up()
+
+    def turn(self, turn: Turn) -> None:
+        """Turn knobs, from the next frame that is made on."""
+        self.stream.turn(turn)
 
     def hurries(self, samples: int) -> bool:
         """Is it time to feed so many? They complete a frame, or no step of the network, so that nothing is computed
@@ -90,7 +92,7 @@ class Voice:
     def _begin(self, number: int) -> None:
         """Start the stream anew in the sample of that frame, or of the last one heard; silence until now."""
         self._made = min(number, int(self.heard * self.fps / SAMPLE_RATE))
-        self.stream.reset()
+        self.stream.reset(self._made / self.fps)
         silence = self.heard - int(self._made * SAMPLE_RATE / self.fps)
         self._make(self.stream.feed(np.zeros(silence, dtype=np.float32)))
 
@@ -112,8 +114,8 @@ class Voice:
     def _make(self, rows: Float32) -> None:
         first, self._made = self._made, self._made + len(rows)
         self._ready += [
-            Frame(number, self.fps, self._masked(number, row), self._still)
-            for number, row in enumerate(rows, first)
+            Frame(number, self.fps, self._masked(number, row), angles)
+            for number, (row, angles) in enumerate(zip(rows, self.stream.angles, strict=True), first)
             if number >= self._next
         ]
         self._next = max(self._next, self._made)
@@ -129,4 +131,3 @@ class Voice:
         row = row.copy()
         row[ARTICULATION] = self._rest[ARTICULATION] + free * (row[ARTICULATION] - self._rest[ARTICULATION])
         return row
-

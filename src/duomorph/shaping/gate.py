@@ -1,14 +1,9 @@
-"""Is somebody speaking? From the level of the sound alone, tick by tick.
+"""How far the mouth may move: wide while somebody speaks, at rest while nobody does.
 
-One promise: a tick is judged by the sound up to it and by nothing after, so any chunking judges alike; and by
-differences of level, so above -85 dB of full scale no gain matters.
+One promise: it waits for nothing that the network does not wait for.
 
     gate = Gate(delay=6)
-    openness = gate.feed(samples)      # (S,) at 16 kHz -> (n,) in [0, 1] for the curves of the ticks that are due
-
-A tick is speech where its level, from 150 to 6000 Hz, stands over the floor, the quietest 50 ms of the last two
-seconds, and not too far under the loudest of late. So a steady noise is silence after two seconds, and so is a note
-held that long; music that moves is not: a level cannot tell it from a voice.
+    openness = gate.feed(speech)       # (n,) of `Hearing` -> (n,) in [0, 1] for the curves of the ticks that are due
 """
 
 from __future__ import annotations
@@ -18,33 +13,17 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from duomorph.clock import SAMPLE_RATE, TICK_RATE, end_sample, index_at
-
-Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 
-WINDOW: Final = 400  # samples, 25 ms, ending at the tick
-FFT: Final = 512
-LOW_HZ: Final = 150.0
-HIGH_HZ: Final = 6000.0
-FULL_HZ: Final = 1000.0  # below it power counts less: rumble and wind are uneven there
-FLOOR_TICKS: Final = 120  # how far back the floor is looked for, 2 s
-TRUST_TICKS: Final = 30  # so long from the start on nothing is known of the floor: all is speech that is not too quiet
-MEAN_TICKS: Final = 3  # averaged before the floor is taken
-OVER_DB: Final = 4.0  # speech stands so far over the floor,
-UNDER_DB: Final = 34.0  # and at most so far under the loudest,
-FALL_DB: Final = 1.5  # which sinks so much a second,
-SILENT_DB: Final = -85.0  # and not below this, of full scale
 RISE_TICKS: Final = 2  # the mouth is set free so fast,
 HOLD_TICKS: Final = 2  # stays free so long after the last tick of speech,
 FADE_TICKS: Final = 3  # and closes so fast
-UNKNOWN: Final = 1e9  # dB; no floor
 
 
 class Gate:
-    """Samples in; out, how far the mouth may move, 0 to 1, at the ticks that a network with `delay` gives."""
+    """Speech in; out, how far the mouth may move, 0 to 1, at the ticks that a network with `delay` gives."""
 
-    latency_s: Final = 0.0  # it waits for nothing that the network does not wait for
+    latency_s: Final = 0.0
 
     def __init__(self, delay: int) -> None:
         """`delay`: ticks that the network listens past a curve; so far ahead the mouth is set free before a word."""
@@ -52,62 +31,18 @@ class Gate:
         free[:RISE_TICKS] = np.arange(1, RISE_TICKS + 1) / (RISE_TICKS + 1)
         fade = np.arange(FADE_TICKS, 0, -1) / (FADE_TICKS + 1)
         self._kernel = np.concatenate([free, fade])  # by ticks since one of speech was heard
-        self._hann = np.hanning(WINDOW + 1)[:-1].astype(np.float32)
-        hz = np.arange(FFT // 2 + 1) * SAMPLE_RATE / FFT
-        self._band = np.flatnonzero((hz >= LOW_HZ) & (hz <= HIGH_HZ))
-        self._weight = np.minimum(hz[self._band] / FULL_HZ, 1) / (FFT * WINDOW / 4)
         self.reset()
 
     def reset(self) -> None:
         """Back to the start of a clip: silence before it."""
-        self._tail = np.zeros(WINDOW, dtype=np.float32)
-        self._seen = 0  # samples fed
-        self._next = 0  # tick to come
-        self._powers = np.zeros(MEAN_TICKS - 1)  # of the last ticks
-        self._floor = np.full(FLOOR_TICKS, UNKNOWN)  # mean levels of the last ticks, dB
-        self._peak = SILENT_DB
         self._speech = np.zeros(len(self._kernel) - 1)
 
-    def feed(self, samples: Float32) -> Float64:
-        """(S,) samples at 16 kHz -> (n,): a value for each tick that these samples complete."""
-        sound = np.concatenate([self._tail, samples])
-        self._seen += len(samples)
-        ticks = np.arange(self._next, index_at(self._seen, TICK_RATE) + 1)
-        origin = self._seen - len(sound)  # sample number of sound[0]
-        starts = (ticks * 2 * SAMPLE_RATE + TICK_RATE) // (2 * TICK_RATE) - WINDOW - origin  # = end_sample
-        self._next += len(ticks)
-        self._tail = sound[end_sample(self._next, TICK_RATE) - WINDOW - origin :].copy()
-        if not len(ticks):
-            return np.zeros(0)
-        windows = sound[starts[:, None] + np.arange(WINDOW)] * self._hann
-        spectrum = np.fft.rfft(windows, FFT)[:, self._band]
-        power = (spectrum.real**2 + spectrum.imag**2) @ self._weight
-        return self._openness(self._is_speech(power, ticks))
-
-    def _is_speech(self, power: Float64, ticks: NDArray[np.intp]) -> NDArray[np.bool_]:
-        """(n,) power of each tick -> (n,)."""
-        padded = np.concatenate([self._powers, power])
-        self._powers = padded[len(padded) - MEAN_TICKS + 1 :]
-        mean = _decibel(np.lib.stride_tricks.sliding_window_view(padded, MEAN_TICKS).mean(axis=1))
-        known = np.concatenate([self._floor, np.where(ticks < MEAN_TICKS + 2, UNKNOWN, mean)])  # before it: no sound
-        floor = np.lib.stride_tricks.sliding_window_view(known, FLOOR_TICKS)[: len(ticks)].min(axis=1)
-        self._floor = known[len(known) - FLOOR_TICKS :]
-        fallen = FALL_DB / TICK_RATE * np.arange(1, len(ticks) + 1)
-        peak = np.maximum.accumulate(np.concatenate([[self._peak], mean + fallen]))[1:] - fallen
-        self._peak = float(peak[-1])
-        least = np.maximum(np.where(ticks < TRUST_TICKS, SILENT_DB, floor + OVER_DB), SILENT_DB)
-        speech: NDArray[np.bool_] = mean > np.maximum(least, peak - UNDER_DB)
-        return speech
-
-    def _openness(self, speech: NDArray[np.bool_]) -> Float64:
-        """The most that any tick of speech within reach allows."""
+    def feed(self, speech: NDArray[np.bool_]) -> Float64:
+        """The most that any tick of speech within reach allows, (n,) -> (n,)."""
         known = np.concatenate([self._speech, speech])
         self._speech = known[len(speech) :]
+        if not len(speech):
+            return np.zeros(0)
         reach = np.lib.stride_tricks.sliding_window_view(known, len(self._kernel))  # (n, taps), oldest first
         openness: Float64 = (reach * self._kernel[::-1]).max(axis=1)
         return openness
-
-
-def _decibel(power: Float64) -> Float64:
-    level: Float64 = 10 * np.log10(np.maximum(power, 1e-12))
-    return level

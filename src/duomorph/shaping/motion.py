@@ -1,9 +1,10 @@
-"""Two ways to change how curves move: closures that last, and less tremble.
+"""Ways to change how curves move: closures that last, less tremble, knobs that are turned without a jump.
 
-One promise: both are causal, keep their state in themselves, and any chunking gives the same curves.
+One promise: all are causal, keep their state in themselves, and any chunking gives the same curves.
 
     OneEuro(rest_hz=3.0).feed(curves)      # (n, 52) -> (n, 52), lags by `latency_s` at most
     Hold(ticks=2).feed(curves)             # a closed mouth stays closed for 2 ticks, lags nowhere
+    Glide(knobs).next(n)                   # (n, k): there, or on the way
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ _APART: Final = [index for name, index in arkit.INDEX.items() if name.startswith
 CLOSED: Final = 0.05  # aperture under which lips meet
 SPEED_HZ: Final = 4.0  # cutoff that one unit a second of speed adds
 SPEED_MEAN_HZ: Final = 5.0  # cutoff of the speed itself
+GLIDE_TICKS: Final = 18  # 0.3 s from where a knob was to where it is put
 
 
 def aperture(curves: Float32) -> Float32:
@@ -102,6 +104,31 @@ class OneEuro:
         smooth = _follow(curves, _alpha(self._rest_hz + SPEED_HZ * np.abs(speed)), self._smooth)
         self._before, self._speed, self._smooth = curves[-1], speed[-1], smooth[-1]
         return smooth
+
+
+class Glide:
+    """Values that stay until they are put elsewhere, and then go there in GLIDE_TICKS."""
+
+    def __init__(self, values: Float32) -> None:
+        self.target = self._from = values  # (k,)
+        self._gone = GLIDE_TICKS
+
+    def aim(self, values: Float32) -> None:
+        """Go there, from where they are."""
+        self._from, self.target, self._gone = self._at(self._gone), values, 0
+
+    def next(self, count: int) -> Float32:
+        """(count, k) of the next ticks; one row where they are all alike."""
+        if self._gone >= GLIDE_TICKS:
+            return self.target[None]
+        ticks = self._gone + np.arange(1, count + 1)
+        self._gone += count
+        return self._at(ticks[:, None])
+
+    def _at(self, ticks: int | NDArray[np.intp]) -> Float32:
+        share = np.minimum(np.float32(ticks) / np.float32(GLIDE_TICKS), np.float32(1))
+        values: Float32 = self._from + share * share * (3 - 2 * share) * (self.target - self._from)
+        return np.where(share == 1, self.target, values)
 
 
 def _alpha(cutoff_hz: NDArray[np.floating]) -> Float32:

@@ -12,7 +12,8 @@ A section names a shape (in any spelling; without Left or Right it is both), a g
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -47,6 +48,13 @@ class Table:
         moved: Float32 = (self.gain * curves + self.offset).clip(self.least, self.most)
         return moved
 
+    def turned(self, gains: Mapping[str, float]) -> Table:
+        """The table with these gains, by shape or group. Raises SettingError as `read` does."""
+        changed, gain = table({name: {"gain": value} for name, value in gains.items()}), self.gain.copy()
+        for name in gains:
+            gain[meant(name)] = changed.gain[meant(name)]
+        return replace(self, gain=gain)
+
 
 def read(path: str | Path) -> Table:
     """The table in a TOML file.
@@ -68,7 +76,7 @@ def read(path: str | Path) -> Table:
 def table(sections: dict[str, Any]) -> Table:
     """The table of sections that are in memory. Raises SettingError as `read` does."""
     columns = {key: np.full(arkit.COUNT, usual, dtype=np.float32) for key, (usual, _, _) in KEYS.items()}
-    named = [(_members(name), name, values) for name, values in sections.items()]
+    named = [(meant(name), name, values) for name, values in sections.items()]
     for members, name, values in sorted(named, key=lambda section: -len(section[0])):
         if not isinstance(values, dict):
             got = f"{name!r:.40} = {values!r:.40}"
@@ -83,8 +91,8 @@ def table(sections: dict[str, Any]) -> Table:
     return Table(columns["gain"], columns["offset"], columns["min"], columns["max"])
 
 
-def _members(name: str) -> NDArray[np.intp]:
-    """The shapes that a section means."""
+def meant(name: str) -> NDArray[np.intp]:
+    """The shapes that a section means. Raises SettingError: none."""
     if name in GROUPS:
         return GROUPS[name]
     shapes = [shape for shape in map(arkit.canonical, (name, f"{name}Left", f"{name}Right")) if shape]

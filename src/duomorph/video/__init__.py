@@ -37,10 +37,6 @@ from duomorph.video.workers import Block, Workers
 __all__ = ["LIPS", "Capture", "Capturer", "capture"]
 
 BRIDGE: Final = Fraction(1, 10)  # s, longest gap that is filled by interpolation
-# Radians of the eyes per unit of a look shape, fitted to a real Live Link Face take (r > 0.99).
-LOOK_ASIDE: Final = 0.60
-LOOK_DOWN: Final = 0.61
-LOOK_UP: Final = 0.44
 
 Float32 = NDArray[np.float32]
 Progress = Callable[[int, int], None]
@@ -211,11 +207,11 @@ def _angles(head: Float32, weights: Float32) -> Float32:
         "HeadYaw": -np.arctan2(turn[:, 0, 2], turn[:, 2, 2]),
         "HeadPitch": -np.arcsin(np.clip(turn[:, 1, 2], -1, 1)),
         "HeadRoll": -np.arctan2(turn[:, 1, 0], turn[:, 1, 1]),
-        "LeftEyeYaw": LOOK_ASIDE * (look("InLeft") - look("OutLeft")),
-        "RightEyeYaw": LOOK_ASIDE * (look("OutRight") - look("InRight")),
+        "LeftEyeYaw": arkit.LOOK_ASIDE * (look("InLeft") - look("OutLeft")),
+        "RightEyeYaw": arkit.LOOK_ASIDE * (look("OutRight") - look("InRight")),
     }
     for eye in ("Left", "Right"):
-        values[f"{eye}EyePitch"] = LOOK_DOWN * look(f"Down{eye}") - LOOK_UP * look(f"Up{eye}")
+        values[f"{eye}EyePitch"] = arkit.LOOK_DOWN * look(f"Down{eye}") - arkit.LOOK_UP * look(f"Up{eye}")
     for name, curve in values.items():
         angles[:, arkit.ANGLES.index(name)] = curve
     return angles

@@ -11,12 +11,17 @@ One promise: no sockets, no clock, no state; whatever bytes come in, the answer 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from enum import Enum
 from fractions import Fraction
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from duomorph.errors import FormatError, SettingError
+from duomorph.shaping import Turn
 
 Float32 = NDArray[np.float32]
 
@@ -47,3 +52,26 @@ class Command(Enum):
 
     RESET = "reset"  # begin anew: forget all that was heard; the numbers of the frames go on
     SILENCE = "silence"  # close the mouth now: the speech was cut off
+
+
+Order = Command | Turn  # all that a listener may ask
+KNOBS: Final = tuple(knob.name for knob in fields(Turn))
+
+
+def turn(said: Mapping[str, Any]) -> Turn:
+    """Knobs as a listener turns them, by the names of `Turn`.
+
+    Raises:
+        FormatError: no such knob, or it is turned to what it does not have.
+    """
+    kinds: dict[str, Any] = {"idle": str, "emotion": dict, "gain": dict}
+    for knob, value in said.items():
+        numbers = value.values() if isinstance(value, dict) else () if isinstance(value, str) else [value]
+        plain = all(isinstance(number, int | float) and not isinstance(number, bool) for number in numbers)
+        if knob not in KNOBS or not plain or not isinstance(value, kinds.get(knob, (int, float))):
+            expected = f"expected one of {', '.join(KNOBS)}, at a number, names with numbers, or off, calm, lively"
+            raise FormatError(f"got the knob {knob!r:.40} at {value!r:.40}: {expected}")
+    try:
+        return Turn(**said)
+    except SettingError as problem:
+        raise FormatError(str(problem)) from None

@@ -10,7 +10,10 @@ One promise: a frame is the same numbers twice, packed and by name; take what su
     /duomorph/angles   9 f, radians, order of arkit.ANGLES
     /duomorph/jawOpen  f                       and the other 51, in the bundles after it
 
-A listener may answer, to the port that the frames come from: /duomorph/reset or /duomorph/silence.
+A listener may answer, to the port that the frames come from: /duomorph/reset, /duomorph/silence, or turn a knob:
+
+    /duomorph/intensity f      /duomorph/expressiveness f      /duomorph/idle s      off, calm, lively
+    /duomorph/emotion/joy f    /duomorph/gain/jawOpen f        and the others
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ import numpy as np
 
 from duomorph.arkit import ANGLES, COUNT, NAMES
 from duomorph.errors import FormatError
-from duomorph.wire import Command, Frame, messages
+from duomorph.wire import KNOBS, Command, Frame, Order, messages, turn
 from duomorph.wire.messages import Slot, message
 
 ROOT: Final = "/duomorph"
@@ -63,11 +66,19 @@ def decode(packet: bytes, fps: Fraction) -> Frame:
     return Frame(number[0], fps, rows[0], rows[1])
 
 
-def commands(packet: bytes) -> list[Command]:
+def commands(packet: bytes) -> list[Order]:
     """What a listener asks for; messages that are not ours are passed over.
 
     Raises:
-        FormatError: no OSC.
+        FormatError: no OSC, or a knob is turned to what it does not have.
     """
     known = {f"{ROOT}/{command.value}": command for command in Command}
-    return [known[address] for address, _ in messages.parse(packet) if address in known]
+    found: list[Order] = []
+    for address, values in messages.parse(packet):
+        _, root, knob, *inside = *address.split("/", 3), "", ""
+        if address in known:
+            found.append(known[address])
+        elif f"/{root}" == ROOT and knob in KNOBS:
+            value = values[0] if values else None
+            found.append(turn({knob: {inside[0]: value} if inside[0] else value}))
+    return found

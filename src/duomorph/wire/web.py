@@ -5,6 +5,7 @@ One promise: a browser reads a frame with two lines and without copying.
     hello(Fraction(60), "Alice")       # '{"duomorph": 1, "subject": "Alice", "fps": 60.0, "names": [...], ...}'
     encode(frame)                      # 260 bytes, little endian
     command('{"command": "silence"}')  # Command.SILENCE
+    command('{"command": "turn", "emotion": {"joy": 0.6}, "intensity": 1.2}')
 
     byte 0    u32  kind of message: 1, a frame; others are to be passed over
          4    u32  number of the frame, from the first sample of the stream (after 2^32 anew)
@@ -26,12 +27,13 @@ import numpy as np
 from duomorph.arkit import ANGLES, COUNT, NAMES
 from duomorph.clock import frame_rate
 from duomorph.errors import FormatError, SettingError
-from duomorph.wire import Command, Frame
+from duomorph.wire import Command, Frame, Order, turn
 
 PORT: Final = 8765
 PROTOCOL: Final = 1
 MAX_COMMAND: Final = 1024  # bytes
 _FRAME: Final = 1
+_TURN: Final = "turn"
 _HEAD: Final = struct.Struct("<IId")
 _SIZE: Final = _HEAD.size + 4 * (COUNT + len(ANGLES))  # 260
 
@@ -88,16 +90,18 @@ def decode(data: bytes, fps: Fraction) -> Frame:
     return Frame(_HEAD.unpack_from(data)[1], fps, values[:COUNT], values[COUNT:])
 
 
-def command(message: str | bytes) -> Command:
-    """What a client asks for, `{"command": NAME}`.
+def command(message: str | bytes) -> Order:
+    """What a client asks for: `{"command": NAME}`, or `{"command": "turn", KNOB: VALUE, ...}`.
 
     Raises:
         FormatError: anything else.
     """
-    known = ", ".join(each.value for each in Command)
     try:
         if len(message) > MAX_COMMAND:
             raise ValueError
-        return Command(json.loads(message)["command"])
-    except (ValueError, TypeError, KeyError, RecursionError):
+        said = json.loads(message)
+        name = said.pop("command")
+        return turn(said) if name == _TURN else Command(name)
+    except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
+        known = ", ".join([*(each.value for each in Command), _TURN])
         raise FormatError(f'got {message[:20]!r}: expected {{"command": NAME}}, NAME one of {known}') from None
