@@ -78,6 +78,8 @@ def save(
         document["extensionsUsed"] = ["VRM"]
         document["extensions"] = {
             "VRM": {
+                "meta": {"title": "Test"},
+                "materialProperties": [],
                 "humanoid": {"humanBones": [{"bone": bone, "node": k} for k, bone in enumerate(HUMAN, 1)]},
                 "blendShapeMaster": {"blendShapeGroups": groups},
             }

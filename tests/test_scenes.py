@@ -28,6 +28,7 @@ from duomorph.errors import FormatError, SettingError
 from duomorph.scenes import gltf
 from duomorph.scenes.thin import kept
 from duomorph.wire import vmc
+from test_head import Figure
 
 INDEX = arkit.INDEX
 
@@ -283,6 +284,74 @@ def hurt(thing: Any, data: st.DataObject) -> None:
             continue
         thing[key] = data.draw(st.sampled_from([None, -1, 10**9, 0.5, "x", [], {}, [[0]], True]))
         return
+
+
+def test_a_vrma_names_what_an_avatar_has(tmp_path: Path) -> None:
+    shapes = {"JawOpen": {"m1": 1.0}, "MouthSmileLeft": {"m1": 1.0}, "aa": {"m1": 1.0}}
+    path = characters.save(tmp_path / "me.vrm", ["m1", "tongueOut"], 1, shapes)
+    left_out = scenes.Stage.of(path).write(only(jawOpen=0.5, tongueOut=0.5), tmp_path / "take.vrma")
+    assert left_out == ["tongueOut"]  # a morph target without an expression
+    expressions = gltf.unpack((tmp_path / "take.vrma").read_bytes())[0]["extensions"]["VRMC_vrm_animation"][
+        "expressions"
+    ]
+    assert (set(expressions["preset"]), set(expressions["custom"])) == (set(), {"JawOpen", "MouthSmileLeft"})
+    scenes.Stage().write(only(jawOpen=0.5), tmp_path / "take.vrma")
+    expressions = gltf.unpack((tmp_path / "take.vrma").read_bytes())[0]["extensions"]["VRMC_vrm_animation"][
+        "expressions"
+    ]
+    assert set(expressions["custom"]) == set(arkit.NAMES)
+
+
+def test_a_unity_clip(tmp_path: Path, spoken: Clip) -> None:
+    """Unity's YAML, read as YAML; each curve straight between keys, in percent, within the tolerance."""
+    yaml = pytest.importorskip("yaml", reason="needs PyYAML: pip install pyyaml")
+    scenes.Stage().write(spoken, tmp_path / "take.anim")
+    head, _, body = (tmp_path / "take.anim").read_text().partition("--- !u!74 &7400000\n")
+    assert head == "%YAML 1.1\n%TAG !u! tag:unity3d.com,2011:\n"
+    clip = yaml.safe_load(body)["AnimationClip"]
+    assert [curve["attribute"] for curve in clip["m_FloatCurves"]] == [f"blendShape.{name}" for name in arkit.NAMES]
+    for curve, name in zip(clip["m_FloatCurves"], arkit.NAMES, strict=True):
+        assert (curve["path"], curve["classID"]) == ("Duomorph/Head/Face", 137)
+        keys = curve["curve"]["m_Curve"]
+        times, values = (np.array([key[field] for key in keys]) for field in ("time", "value"))
+        assert np.abs(np.interp(spoken.times, times, values) - 100 * spoken[name]).max() <= 1.01
+        slopes = np.diff(values) / np.diff(times)
+        np.testing.assert_allclose([key["outSlope"] for key in keys[:-1]], slopes, rtol=1e-3, atol=1e-3)
+        np.testing.assert_allclose([key["inSlope"] for key in keys[1:]], slopes, rtol=1e-3, atol=1e-3)
+    assert clip["m_SampleRate"] == 30
+    assert clip["m_AnimationClipSettings"]["m_StopTime"] == pytest.approx(255 / 30)
+
+
+@pytest.mark.parametrize("suffix", ["usda", "usdc"])
+def test_usd_reads_the_weights_and_moves_the_points(tmp_path: Path, spoken: Clip, suffix: str) -> None:
+    usd = pytest.importorskip("pxr.Usd", reason="needs usd-core: pip install 'duomorph[usd]'")
+    from pxr import Gf, UsdSkel
+
+    scenes.Stage.of(tolerance=0.0005).write(spoken, tmp_path / f"take.{suffix}")
+    stage = usd.Stage.Open(str(tmp_path / f"take.{suffix}"))
+    assert (stage.GetTimeCodesPerSecond(), stage.GetEndTimeCode()) == (30, 255)
+    action = UsdSkel.Animation.Get(stage, "/Character/Duomorph")
+    assert list(action.GetBlendShapesAttr().Get()) == list(arkit.NAMES)
+    weights = np.array([action.GetBlendShapeWeightsAttr().Get(k) for k in range(256)])
+    assert np.abs(weights - spoken.weights).max() <= 1e-3
+    widest = int(spoken["jawOpen"].argmax())
+    mesh = stage.GetPrimAtPath("/Character/Duomorph_Head_Face")
+    figure = Figure(scenes.avatar.BUILT_IN)
+    rest = np.array(mesh.GetAttribute("points").Get())
+    np.testing.assert_allclose(rest, figure.base, rtol=0, atol=1e-6)
+    assert UsdSkel.BakeSkinning(UsdSkel.Root.Get(stage, "/Character"), Gf.Interval(widest, widest))
+    moved = np.array(mesh.GetAttribute("points").Get(widest))
+    wanted = figure.posed(**{name: float(weights[widest][k]) for k, name in enumerate(arkit.NAMES)})
+    np.testing.assert_allclose(moved, wanted, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("suffix", scenes.FORMATS)
+def test_an_empty_take_and_one_frame(tmp_path: Path, suffix: str) -> None:
+    if suffix.startswith("usd"):
+        pytest.importorskip("pxr", reason="needs usd-core: pip install 'duomorph[usd]'")
+    for frames in (0, 1):
+        scenes.Stage().write(only(frames, jawOpen=0.5), tmp_path / f"take.{suffix}")
+        assert (tmp_path / f"take.{suffix}").stat().st_size > 500
 
 
 def test_an_empty_take(tmp_path: Path) -> None:

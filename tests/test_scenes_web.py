@@ -16,6 +16,7 @@ import duomorph as dm
 from conftest import WEB
 from duomorph import arkit, scenes
 from duomorph.clip import Clip
+from duomorph.wire import vmc
 
 Browser = tuple[str, str]
 
@@ -61,3 +62,26 @@ def test_threejs_plays_the_curves(browser: Browser, spoken: Clip, tmp_path: Path
         assert set(frame) == set(arkit.NAMES)
         for name, values in frame.items():
             assert values == pytest.approx([spoken[name][k]] * 2, abs=max(tolerance, 1e-3)), name
+
+
+@pytest.mark.parametrize("vrm", [0, 1])
+def test_three_vrm_plays_a_vrma_on_an_avatar_with_the_52(
+    browser: Browser, spoken: Clip, tmp_path: Path, vrm: int
+) -> None:
+    shapes = {name: {name: 1.0} for name in arkit.NAMES}
+    avatar = characters.save(tmp_path / "me.vrm", arkit.NAMES, vrm, shapes)
+    stage = scenes.Stage.of(avatar, tolerance=0.0005)
+    assert stage.write(spoken, tmp_path / "take.vrma") == []
+    issues = node(browser, "validate.mjs", tmp_path / "take.vrma")
+    assert (issues["numErrors"], issues["numWarnings"]) == (0, 0), issues["messages"]
+    for k, frame in zip(FRAMES, shown(browser, spoken, avatar, tmp_path / "take.vrma"), strict=True):
+        for name in arkit.NAMES:
+            assert frame[name] == pytest.approx([spoken[name][k]], abs=1e-3), name
+
+
+def test_three_vrm_plays_a_vrma_on_an_avatar_with_vowels(browser: Browser, spoken: Clip, tmp_path: Path) -> None:
+    avatar = characters.save(tmp_path / "me.vrm", ["m"], 1, {"aa": {"m": 1.0}})
+    scenes.Stage.of(avatar, tolerance=0.0005).write(spoken, tmp_path / "take.vrma")
+    vowel = vmc.PRESET_NAMES.index("A")
+    for k, frame in zip(FRAMES, shown(browser, spoken, avatar, tmp_path / "take.vrma"), strict=True):
+        assert frame["m"] == pytest.approx([vmc.presets(spoken.weights[k])[vowel]], abs=1e-3)

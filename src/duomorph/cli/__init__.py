@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from duomorph.shaping import Shaping
 
 FORMATS: Final = ("livelink", "nim", "plain", "a2f", "beat", "jsonl", "npz")  # of curve files
-SCENES: Final = ("glb",)  # of curves on a character
+SCENES: Final = ("glb", "vrma", "usda", "usdc", "anim")  # of curves on a character
 
 
 _OUT: Final = "file (.csv, .json, .jsonl, .npz, .glb, ...) or folder"

@@ -10,21 +10,40 @@ without being named.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from duomorph import files
+import numpy as np
+
+from duomorph import arkit, files
 from duomorph.clip import Clip
 from duomorph.errors import FormatError, SettingError
-from duomorph.scenes import avatar, glb
+from duomorph.scenes import avatar, glb, unity, usd, vrma
 from duomorph.scenes.avatar import Avatar
 
 __all__ = ["FORMATS", "TOLERANCE", "Avatar", "Stage", "meant"]
 
 TOLERANCE: Final = 0.01
-FORMATS: Final[dict[str, Callable[[Clip, Avatar, float], bytes]]] = {"glb": glb.encode}  # by suffix
+
+
+@dataclass(frozen=True)
+class Format:
+    """How it is written, and the shapes of a character that it shows."""
+
+    encode: Callable[[Clip, Avatar, float], bytes]
+    shown: Callable[[Avatar], Collection[str]] = lambda avatar: avatar.binds
+
+
+# By suffix.
+FORMATS: Final[dict[str, Format]] = {
+    "glb": Format(glb.encode),
+    "vrma": Format(vrma.encode, vrma.shown),
+    "usda": Format(usd.text),
+    "usdc": Format(usd.binary),
+    "anim": Format(unity.encode),
+}
 
 
 @dataclass(frozen=True)
@@ -57,7 +76,7 @@ class Stage:
         Returns:
             Shapes that the clip moves and the character lacks.
         Raises:
-            FormatError: unknown format, or the file cannot be written.
+            FormatError: unknown format, or the file cannot be written. MissingExtra: it needs what is not installed.
         """
         name = meant(path, format)
         if name is None:
@@ -65,8 +84,9 @@ class Stage:
             raise FormatError(
                 f"cannot write {str(path)!r}: got {got!r}, expected one of {', '.join(FORMATS)}; rename it"
             )
-        files.write(path, FORMATS[name](clip, self.avatar, self.tolerance))
-        return self.avatar.missing(clip)
+        files.write(path, FORMATS[name].encode(clip, self.avatar, self.tolerance))
+        shown = FORMATS[name].shown(self.avatar)
+        return [shape for shape in arkit.NAMES if shape not in shown and np.any(clip[shape])]
 
 
 def meant(path: str | Path, format: str | None = None) -> str | None:

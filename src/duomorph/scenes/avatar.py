@@ -1,9 +1,8 @@
 """What of a character the 52 curves move: its morph targets and VRM expressions, found by name.
 
-One promise: every shape either moves something or is among `missing`.
+One promise: a shape is found under every common spelling of its name, or is in neither `binds` nor `expressions`.
 
     avatar = read("me.vrm", mapping("map.toml"))
-    avatar.missing(clip)            # ["tongueOut"]: shapes that the clip moves and the character lacks
     avatar.weights(clip)            # node -> (T, targets), as the animation wants them
 
 Names are matched as everywhere: camelCase, PascalCase, `snake_case`, `_L`/`_R`; what stands before a dot is left out
@@ -50,7 +49,7 @@ class Avatar:
 
     Attributes:
         binds: for each of `SIGNALS` the morph targets that it moves; those without are not there.
-        expressions: for each of `SIGNALS` the name of a VRM expression that stands for it.
+        expressions: for each of `SIGNALS` the VRM expression that stands for it.
         head: number of the node that turns with the head; None if there is none.
         above, rest: how its parents are turned, and itself, as quaternions x y z w.
         vrm: 0 or 1 for a VRM file of that version, None for others.
@@ -72,10 +71,24 @@ class Avatar:
         """It has none of the 52 shapes."""
         return not any(name in self.binds or name in self.expressions for name in arkit.NAMES)
 
-    def missing(self, clip: Clip) -> list[str]:
-        """Shapes that the clip moves and nothing shows."""
-        moving = [name for name in arkit.NAMES if len(clip) and np.abs(clip[name]).max() > 0]
-        return [name for name in moving if name not in self.binds and name not in self.expressions]
+    def path(self, node: int) -> str:
+        """Names of the nodes from the root to this one, as importers show it."""
+        nodes = self.document["nodes"]
+        return "/".join(str(nodes[place].get("name", f"node{place}")) for place in self.way(node)[::-1])
+
+    def way(self, node: int) -> list[int]:
+        """The node and those above it."""
+        nodes = self.document["nodes"]
+        parents = {child: place for place, above in enumerate(nodes) for child in above.get("children", ())}
+        found = [node]
+        while found[-1] in parents and len(found) <= len(nodes):
+            found.append(parents[found[-1]])
+        return found
+
+    def label(self, node: int, target: int) -> str:
+        """The name of a morph target."""
+        labels = _labels(self.document["meshes"][self.document["nodes"][node]["mesh"]])
+        return labels[target] if target < len(labels) else f"target{target}"
 
     def weights(self, clip: Clip) -> dict[int, NDArray[np.float32]]:
         """For each node that moves what its morph targets get, (T, targets) in [0, 1]."""
@@ -164,7 +177,7 @@ def _found(name: str, document: gltf.Document, buffer: bytes, mapped: Names) -> 
                 raise SettingError(f"{name} has no {label!r}: expected a morph target or expression; mend the mapping")
             some = by_target.get(label) or expressions[label]
             binds.setdefault(shape, []).extend((node, target, share * part) for node, target, part in some)
-            if label in expressions:
+            if label in expressions and share == 1 and len(shares) == 1:
                 names[shape] = label
     for label, some in expressions.items():
         known = arkit.canonical(label)
@@ -241,6 +254,19 @@ def product(a: Quaternion, b: Quaternion) -> Quaternion:
     u, s, v, t = a[..., :3], a[..., 3:], b[..., :3], b[..., 3:]
     vector = s * v + t * u + np.cross(u, v)
     return np.concatenate([vector, s * t - (u * v).sum(-1, keepdims=True)], -1)
+
+
+def head_turns(angles: NDArray[np.float32]) -> Quaternion:
+    """(T, 4) of (T, 9) angles, for a figure that looks along z with y up: yaw to the subject's right, pitch down, roll
+    to the left shoulder, yaw last."""
+    yaw, pitch, roll = (angles[:, arkit.ANGLES.index(name)] for name in ("HeadYaw", "HeadPitch", "HeadRoll"))
+    return product(product(_about(1, -yaw), _about(0, pitch)), _about(2, -roll))
+
+
+def _about(axis: int, angle: NDArray[np.floating]) -> Quaternion:
+    found = np.zeros((len(angle), 4))
+    found[:, axis], found[:, 3] = np.sin(angle / 2), np.cos(angle / 2)
+    return found
 
 
 def _head(document: gltf.Document) -> int | None:

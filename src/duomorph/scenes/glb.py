@@ -15,15 +15,13 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from duomorph import arkit
 from duomorph.clip import Clip
 from duomorph.scenes import gltf
-from duomorph.scenes.avatar import Avatar, product
+from duomorph.scenes.avatar import Avatar, Quaternion, head_turns, product
 from duomorph.scenes.thin import kept
 
 NAME: Final = "Duomorph"  # of the animation; an older one of this name goes
 BYTES_FROM: Final = 0.005  # of tolerance
-Float64 = NDArray[np.float64]
 
 
 def encode(clip: Clip, avatar: Avatar, tolerance: float) -> bytes:
@@ -59,20 +57,12 @@ def _levels(weights: NDArray[np.float32]) -> NDArray[np.uint8]:
     return np.round(scaled, out=scaled).astype(np.uint8)
 
 
-def _turned(angles: NDArray[np.float32], avatar: Avatar) -> Float64:
-    """(T, 4) rotation of the head's node, x y z w: yaw to the subject's right, pitch down, roll to the left shoulder,
-    yaw last, about the axes of the figure."""
-    yaw, pitch, roll = (angles[:, arkit.ANGLES.index(name)] for name in ("HeadYaw", "HeadPitch", "HeadRoll"))
-    turn = product(product(_about(1, -yaw), _about(0, pitch)), _about(2, -roll))
+def _turned(angles: NDArray[np.float32], avatar: Avatar) -> Quaternion:
+    """(T, 4) rotation of the head's node, among its parents."""
+    turn = head_turns(angles)
     if avatar.vrm == 0:  # which looks along -z
         turn = turn * [-1, 1, -1, 1]
     back = avatar.above * [-1, -1, -1, 1]
     turned = product(product(product(back, turn), avatar.above), avatar.rest)
     flips = np.cumprod(np.concatenate([[1.0], np.where((turned[1:] * turned[:-1]).sum(1) < 0, -1.0, 1.0)]))
     return np.asarray(turned * flips[:, None])
-
-
-def _about(axis: int, angle: NDArray[np.floating]) -> Float64:
-    found = np.zeros((len(angle), 4))
-    found[:, axis], found[:, 3] = np.sin(angle / 2), np.cos(angle / 2)
-    return found
