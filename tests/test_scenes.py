@@ -264,10 +264,7 @@ def test_damaged_characters_are_taken_or_refused_in_our_words(tmp_path: Path, da
     path = characters.save(tmp_path / "me.vrm", ["m1", "jawOpen"], 1, {"jawOpen": {"m1": 1.0}, "aa": {"m1": 0.5}})
     document, buffer = gltf.unpack(path.read_bytes())
     hurt(document, data)
-    text = json.dumps(document).encode()
-    text += b" " * (-len(text) % 4)
-    sizes = (20 + len(text) + 8 + len(buffer), len(text), gltf.JSON)
-    whole = struct.pack("<4sIIII", b"glTF", 2, *sizes) + text + struct.pack("<II", len(buffer), gltf.BIN) + buffer
+    whole = packed(document, buffer)
     path.write_bytes(whole[: data.draw(st.integers(len(whole) - 20, len(whole)))])
     angles = np.zeros((4, 9), np.float32)
     with suppress(FormatError):
@@ -284,6 +281,23 @@ def hurt(thing: Any, data: st.DataObject) -> None:
             continue
         thing[key] = data.draw(st.sampled_from([None, -1, 10**9, 0.5, "x", [], {}, [[0]], True]))
         return
+
+
+def test_a_character_in_several_files_is_refused(tmp_path: Path) -> None:
+    path = characters.save(tmp_path / "me.glb", ["jawOpen"])
+    document, buffer = gltf.unpack(path.read_bytes())
+    document["buffers"][0]["uri"] = "me.bin"
+    path.write_bytes(packed(document, buffer))
+    with pytest.raises(FormatError, match="other files"):
+        scenes.Stage.of(path)
+
+
+def packed(document: gltf.Document, buffer: bytes) -> bytes:
+    """A .glb file of any document."""
+    text = json.dumps(document).encode()
+    text += b" " * (-len(text) % 4)
+    sizes = (20 + len(text) + 8 + len(buffer), len(text), gltf.JSON)
+    return struct.pack("<4sIIII", b"glTF", 2, *sizes) + text + struct.pack("<II", len(buffer), gltf.BIN) + buffer
 
 
 def test_a_vrma_names_what_an_avatar_has(tmp_path: Path) -> None:
@@ -343,6 +357,16 @@ def test_usd_reads_the_weights_and_moves_the_points(tmp_path: Path, spoken: Clip
     moved = np.array(mesh.GetAttribute("points").Get(widest))
     wanted = figure.posed(**{name: float(weights[widest][k]) for k, name in enumerate(arkit.NAMES)})
     np.testing.assert_allclose(moved, wanted, rtol=0, atol=1e-5)
+
+
+def test_usd_says_what_it_needs_before_work_begins(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pxr", None)
+    for name in [name for name in sys.modules if name.startswith("pxr.")]:
+        monkeypatch.delitem(sys.modules, name)
+    said = refused(capsys, "animate", tmp_path / "no.wav", "-o", tmp_path / "take.usda")
+    assert "pip install 'duomorph[usd]'" in said
 
 
 @pytest.mark.parametrize("suffix", scenes.FORMATS)

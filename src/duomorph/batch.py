@@ -85,7 +85,7 @@ def plan(
     Raises:
         FormatError: unknown format, one that disagrees with the suffix, or a target that cannot be written.
         SettingError: two sources would share a target, or the format knows no characters and one is given.
-        MissingExtra: a picture is wanted and matplotlib is not installed.
+        MissingExtra: a picture or USD is wanted, and what draws or writes it is not installed.
     """
     if plot and importlib.util.find_spec("matplotlib") is None:
         raise MissingExtra("--plot needs matplotlib: install it with  pip install 'duomorph[plot]'")
@@ -111,6 +111,8 @@ def plan(
     if staged and jobs and jobs[0].format not in scenes.FORMATS:
         known = ", ".join(scenes.FORMATS)
         raise SettingError(f"--avatar, --mapping and --tolerance are for {known}: got {jobs[0].format}; leave them out")
+    if jobs and jobs[0].format in scenes.FORMATS:
+        scenes.FORMATS[jobs[0].format].ready()
     inputs = {_place(source) for source in sources}
     for job in jobs:
         for target in (job.target, job.picture) if plot else (job.target,):

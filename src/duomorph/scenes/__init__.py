@@ -30,18 +30,19 @@ TOLERANCE: Final = 0.01
 
 @dataclass(frozen=True)
 class Format:
-    """How it is written, and the shapes of a character that it shows."""
+    """How it is written, the shapes of a character that it shows, and what raises MissingExtra where it cannot be."""
 
     encode: Callable[[Clip, Avatar, float], bytes]
     shown: Callable[[Avatar], Collection[str]] = lambda avatar: avatar.binds
+    ready: Callable[[], object] = lambda: None
 
 
 # By suffix.
 FORMATS: Final[dict[str, Format]] = {
     "glb": Format(glb.encode),
     "vrma": Format(vrma.encode, vrma.shown),
-    "usda": Format(usd.text),
-    "usdc": Format(usd.binary),
+    "usda": Format(usd.text, ready=usd.need),
+    "usdc": Format(usd.binary, ready=usd.need),
     "anim": Format(unity.encode),
 }
 

@@ -155,6 +155,8 @@ def read(path: str | Path | None = None, mapped: Names | None = None) -> Avatar:
 
 
 def _found(name: str, document: gltf.Document, buffer: bytes, mapped: Names) -> Avatar:
+    if any("uri" in part for part in document.get("buffers", ())) or len(document.get("buffers", ())) > 1:
+        raise FormatError("parts of it are in other files: expected all in one; export it as .glb again")
     nodes, meshes = document.get("nodes", []), document.get("meshes", [])
     users: dict[int, list[int]] = {}  # mesh -> nodes
     for place, node in enumerate(nodes):

@@ -37,7 +37,8 @@ def binary(clip: Clip, avatar: Avatar, tolerance: float) -> bytes:
     return _written(clip, avatar, tolerance, ".usdc")
 
 
-def _pxr() -> Any:
+def need() -> Any:
+    """USD's modules. Raises MissingExtra if usd-core is not installed."""
     names = ("Gf", "Usd", "UsdGeom", "UsdSkel", "Tf", "Vt")
     try:
         return SimpleNamespace(**{name: importlib.import_module(f"pxr.{name}") for name in names})
@@ -46,7 +47,7 @@ def _pxr() -> Any:
 
 
 def _written(clip: Clip, avatar: Avatar, tolerance: float, suffix: str) -> bytes:
-    pxr = _pxr()
+    pxr = need()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"take{suffix}"
         stage = pxr.Usd.Stage.CreateNew(str(path))
