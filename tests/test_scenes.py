@@ -29,6 +29,7 @@ from duomorph.scenes import gltf
 from duomorph.scenes.thin import kept
 from duomorph.wire import vmc
 from test_head import Figure
+from test_readme import example
 
 INDEX = arkit.INDEX
 
@@ -298,6 +299,20 @@ def packed(document: gltf.Document, buffer: bytes) -> bytes:
     text += b" " * (-len(text) % 4)
     sizes = (20 + len(text) + 8 + len(buffer), len(text), gltf.JSON)
     return struct.pack("<4sIIII", b"glTF", 2, *sizes) + text + struct.pack("<II", len(buffer), gltf.BIN) + buffer
+
+
+def test_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    characters.save(Path("me.vrm"), ["jawOpen", "Open"], 1, {"aa": {"Open": 1.0}})
+    characters.save(Path("me.glb"), ["jawOpen"])
+    Path("map.toml").write_text('jawOpen = "Open"\n')
+    clip = only(jawOpen=0.5, tongueOut=0.5)
+    assert example("duomorph.scenes", clip=clip)["left_out"] == ["tongueOut"]
+    example("duomorph.scenes.avatar", clip=clip)
+    example("duomorph.scenes.gltf", seconds=np.arange(3, dtype=np.float32))
+    example("duomorph.scenes.thin", weights=clip.weights)
+    for name in ("glb", "vrma", "unity"):
+        example(f"duomorph.scenes.{name}", clip=clip, avatar=scenes.avatar, encode=getattr(scenes, name).encode)
 
 
 def test_a_vrma_names_what_an_avatar_has(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ class Report:
 
     failed: tuple[DuomorphError, ...]
     undrawn: tuple[DuomorphError, ...]
-    lacking: tuple[str, ...]
+    lacking: tuple[str, ...] = ()
 
 
 def plan(

@@ -7,10 +7,8 @@ One promise: a shape is found under every common spelling of its name, or is in 
 
 Names are matched as everywhere: camelCase, PascalCase, `snake_case`, `_L`/`_R`; what stands before a dot is left out
 (`Face.jawOpen`). A VRM without any of the 52 is moved by its vowels, moods and blinks, as over VMC. The rest is told in
-a TOML file: a shape, and the target or expression, or several with their share:
-
-    jawOpen = "Mouth_Open"
-    mouthPucker = { "Mouth_U" = 0.7, "Mouth_O" = 0.3 }
+a TOML file, a shape and what stands for it, or several with their share: `jawOpen = "Mouth_Open"`,
+`mouthPucker = { "Mouth_U" = 0.7, "Mouth_O" = 0.3 }`.
 """
 
 from __future__ import annotations

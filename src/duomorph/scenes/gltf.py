@@ -4,7 +4,7 @@ One promise: what is packed is aligned as the specification asks, and unpacks to
 
     out = Builder()
     times = out.accessor(seconds, "SCALAR", bounds=True)     # (T,) float32
-    data = out.pack({"asset": {"version": "2.0"}, "animations": [...]})
+    data = out.pack({"asset": {"version": "2.0"}})
     document, buffer = unpack(data)
 
 Source: https://registry.khronos.org/glTF/specs/2.0/glTF-2.0.html
