@@ -27,6 +27,7 @@ from duomorph.errors import CorpusError, DuomorphError, ModelError, SettingError
 from duomorph.evaluate import evaluate  # noqa: E402
 from duomorph.model.config import ModelConfig  # noqa: E402
 from duomorph.train import config, data, finetune, losses, windows  # noqa: E402
+from duomorph.train.beginning import load_checkpoint  # noqa: E402
 from duomorph.train.config import AugmentConfig, LossConfig, Settings, TrainConfig  # noqa: E402
 from duomorph.train.data import Session  # noqa: E402
 from duomorph.train.loop import Trainer, train  # noqa: E402
@@ -119,6 +120,20 @@ def lines_of(run: Path) -> list[dict[str, float]]:
     return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
 
 
+def test_the_front_end_can_learn_first_and_alone(run: Path) -> None:
+    quick = config.changed(QUICK, {"train": {"learn": "front"}})
+    short = train(config.changed(quick, {"train": {"epochs": 1}}), run)
+    first = train(quick, run.with_name("first"))
+    lines = lines_of(run.with_name("first"))
+    assert lines[-1]["total"] < 0.7 * lines[0]["total"]
+    before, after = (load_checkpoint(path)["average"] for path in (short, first))
+    moved = {name for name in after if not torch.equal(after[name], before[name])} - {"tau"}
+    assert moved
+    assert all(name.startswith("mel.front.") for name in moved)
+    whole = config.changed(QUICK, {"train": {"epochs": 1, "start": str(first)}})
+    assert len(load_checkpoint(train(whole, run.with_name("whole")))["runs"]) == 2
+
+
 def test_a_killed_run_goes_on_as_if_nothing_had_been(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     subprocess.run([*COMMAND, str(run)], check=True, capture_output=True)
@@ -180,7 +195,7 @@ def test_a_new_style_is_learned_and_the_old_ones_stay(run: Path, taught: Path) -
     settings = config.changed(settings, {"train": {"window_frames": 60, "precision": "fp32", "epochs": 40}})
     model, before, after = finetune.finetune(settings, run.with_name("tuned"))
     assert after.mae < 0.75 * before.mae
-    assert after.mae_by_shape["browInnerUp"] < 0.7 * before.mae_by_shape["browInnerUp"]
+    assert after.mae_by_shape["browInnerUp"] < 0.5 * before.mae_by_shape["browInnerUp"]
     assert after.r["jawOpen"] > 0.6
     old, new = dm.load(taught / "duomorph.onnx"), dm.load(model)
     assert new.styles == (*old.styles, "me")
@@ -222,7 +237,7 @@ def test_losses_weigh_only_what_was_captured() -> None:
     shifted = truth + 0.1
     assert losses.l1(shifted, truth, mask, counts) == pytest.approx(0.1, abs=1e-6)
     assert losses.mse(shifted, truth, mask, counts) == pytest.approx(0.01, abs=1e-6)
-    assert losses.perceptual(shifted, truth, mask, counts) == pytest.approx(0.1, abs=1e-6)
+    assert losses.perceptual(shifted, truth, mask, counts, lips=0.0) == pytest.approx(0.1, abs=1e-6)
     assert losses.temporal(shifted, truth, mask, counts, 1, 100.0) == pytest.approx(0, abs=1e-6)
     assert losses.smoothing(alpha, 0.25) == pytest.approx(0.0625)
 
@@ -261,8 +276,23 @@ def test_perceptual_loss_gives_each_group_the_same_say() -> None:
     mouth[..., torch.as_tensor(arkit.MOUTH)] = 0.2
     brows[..., torch.as_tensor(arkit.EXPRESSION)] = 0.2
     counts = losses.count(mask)
-    assert losses.perceptual(mouth, truth, mask, counts) == pytest.approx(0.1)
-    assert losses.perceptual(brows, truth, mask, counts) == pytest.approx(0.1)
+    assert losses.perceptual(mouth, truth, mask, counts, lips=0.0) == pytest.approx(0.1)
+    assert losses.perceptual(brows, truth, mask, counts, lips=0.5) == pytest.approx(0.1)
+
+
+def test_perceptual_loss_minds_lips_that_do_not_seal() -> None:
+    truth, mask = torch.zeros(1, 4, 52), torch.ones(1, 4, 52)
+    pressed, parted = truth.clone(), truth.clone()
+    pressed[..., [arkit.INDEX["jawOpen"], arkit.INDEX["mouthClose"]]] = 0.1  # the lips stay where they are
+    parted[..., [arkit.INDEX["jawOpen"], arkit.INDEX["mouthSmileLeft"]]] = 0.1
+    counts = losses.count(mask)
+    assert losses.perceptual(pressed, truth, mask, counts, 0.5) == pytest.approx(0.1 / 13, rel=0.2)
+    more = losses.perceptual(parted, truth, mask, counts, 0.5) - losses.perceptual(parted, truth, mask, counts, 0.0)
+    assert more == pytest.approx(0.05)
+    mask[..., arkit.INDEX["mouthPressLeft"]] = 0  # not captured: nobody knows whether they seal
+    assert losses.perceptual(parted, truth, mask, losses.count(mask), 0.5) == pytest.approx(
+        float(losses.perceptual(parted, truth, mask, losses.count(mask), 0.0))
+    )
 
 
 def test_the_stride_falls_from_32_to_1() -> None:

@@ -65,6 +65,18 @@ MOUTH: Final = _group("jaw", "mouth", "tongue")  # what articulates
 EXPRESSION: Final = _group("eye", "brow", "cheek", "nose")  # what does not
 
 
+def _aperture() -> NDArray[np.float32]:
+    shares = {"jawOpen": 1.0, "mouthClose": -1.0, "mouthLowerDown": 0.25, "mouthUpperUp": 0.25}  # the jaw, the lips
+    shares |= {"mouthPress": -0.5, "mouthRoll": -0.5}  # the seal
+    weights = np.zeros(COUNT, dtype=np.float32)
+    for prefix, share in shares.items():
+        weights[_group(prefix)] += share / len(_group(prefix))
+    return weights
+
+
+APERTURE: Final = _aperture()  # how far the lips are apart is weights @ APERTURE, (52,)
+
+
 def mirror(name: str) -> str:
     """The name of the same shape on the other side of the face; a middle shape is its own mirror."""
     if name.endswith("Left"):

@@ -228,16 +228,8 @@ def auc(high: Floats, low: Floats) -> float:
 def opening(curves: Float32) -> Float32:
     """How far the lips are apart, (n, 52) -> (n,): the jaw less what the lips make up for, what the lips part, less
     what presses or rolls them together; not below 0."""
-    known = np.nan_to_num(curves)
-
-    def of(*names: str) -> Float32:
-        columns = [index for name, index in arkit.INDEX.items() if name.startswith(names)]
-        part: Float32 = known[:, columns].mean(axis=1)
-        return part
-
-    apart = of("jawOpen") - of("mouthClose") + of("mouthLowerDown", "mouthUpperUp") / 2
-    sealed = (of("mouthPress") + of("mouthRoll")) / 2
-    return np.maximum(0, apart - sealed)
+    apart: Float32 = np.nan_to_num(curves) @ arkit.APERTURE
+    return np.maximum(0, apart)
 
 
 def rounding(curves: Float32) -> Float32:
@@ -245,5 +237,3 @@ def rounding(curves: Float32) -> Float32:
     known = np.nan_to_num(curves)
     both: Float32 = known[:, arkit.INDEX["mouthPucker"]] + known[:, arkit.INDEX["mouthFunnel"]]
     return both
-
-

@@ -55,7 +55,7 @@ class ModelConfig:
     front_ahead: tuple[int, ...] = (0, 3, 6, 9, 12)  # ticks about the moment that are looked up
     front_late: tuple[int, ...] = (1, 4, 16, 48)  # dilations after that: 2.7 s in all
     front_taps: int = 3
-    front_smooth: int = 5  # taps, a tick apart, of the smoothing of each channel at its end
+    front_smooth: int = 9  # most taps, a tick apart, of the smoothing at its end
     band_channels: int = 16  # what the front end hands to each band
     # emotion stream
     emotion: int = 256  # 264 functionals are compressed to this

@@ -66,6 +66,17 @@ def long_mean(history: Tensor, context: int) -> Tensor:
     return inside[:, :, :-1] / inside[:, :, -1:].clamp(min=1.0)
 
 
+def smoothing_windows(longest: int) -> Tensor:
+    """(13, taps): for each delay a Hann window over the last ticks, from 3 taps to `longest`: without it the features
+    of one tick and the next differ by more than any face does, and a longer one needs more of the future."""
+    windows = torch.zeros(MAX_DELAY + 1, longest)
+    for delay, window in enumerate(windows):
+        taps = min(3 + delay, longest)
+        hann = torch.hann_window(taps + 2, periodic=False)[1:-1]
+        window[longest - taps :] = hann / hann.sum()
+    return windows
+
+
 class FrontBlock(nn.Module):
     """Causal dilated convolution over ticks."""
 
@@ -88,6 +99,8 @@ class FrontEnd(nn.Module):
     """Bands and fine time meet. First on the ticks as they come; then the moment n - delay is seen with what lies
     around it, up to now, so that one set of weights serves every delay."""
 
+    smooth: Tensor
+
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.offsets = config.front_ahead
@@ -98,16 +111,14 @@ class FrontEnd(nn.Module):
         self.align = nn.Linear(config.front * len(self.offsets), config.front)
         self.delay = nn.Embedding(MAX_DELAY + 1, config.front)
         self.long = nn.Linear(config.bands, config.front)
-        # without it the features of one tick and the next differ by more than any face does (docs/log.md)
-        hann = torch.hann_window(config.front_smooth + 2, periodic=False)[1:-1]
-        self.smooth = nn.Parameter((hann / hann.sum())[:, None].repeat(1, config.front))  # (taps, F)
+        self.register_buffer("smooth", smoothing_windows(config.front_smooth), persistent=False)
 
     def forward(
         self, mel: Tensor, long: Tensor, delay: Tensor, ahead: Tensor, past: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """(B, N, 2, 80), (B, N, 80) long-term mean -> (B, N, F) features of the moments, and two parts of the state."""
         x = self.enter(mel.flatten(2))  # (B, N, 2 * 80) -> (B, N, F)
-        pasts = past.split([*(block.past for block in self.blocks), len(self.smooth) - 1], dim=2)
+        pasts = past.split([*(block.past for block in self.blocks), self.smooth.shape[1] - 1], dim=2)
         kept = []
         for index, (block, before) in enumerate(zip(self.blocks, pasts, strict=False)):
             if index == self.early:
@@ -118,8 +129,9 @@ class FrontEnd(nn.Module):
             kept.append(now)
         y = torch.cat([pasts[-1].transpose(1, 2), x], dim=1)  # (B, taps - 1 + N, F)
         kept.append(y[:, x.shape[1] :].transpose(1, 2))
-        x = sum(y[:, tap:][:, : x.shape[1]] * weight for tap, weight in enumerate(self.smooth))  # (B, N, F)
-        return x, ahead, torch.cat(kept, dim=2)
+        window = self.smooth[delay].T[:, :, None, None]  # (taps, B, 1, 1)
+        parts = [y[:, tap:][:, : x.shape[1]] * weight for tap, weight in enumerate(window.unbind())]
+        return torch.stack(parts).sum(dim=0), ahead, torch.cat(kept, dim=2)
 
 
 class MelEncoder(nn.Module):
@@ -148,10 +160,7 @@ class MelEncoder(nn.Module):
         """(B, N, 2, 80) -> K, V (B*80, M, d) of every `stride`-th tick, and the parts of the state that changed."""
         c = self.config
         batch, ticks = mel.shape[0], mel.shape[1]
-        mel = (mel - MEL_SILENCE) / MEL_SCALE
-        # what lies ahead of the moment comes through the front end; the textbook form, without one, looks from now
-        moment = at_moment(state.late, mel, delay)[:, :, 0] if c.front else mel  # (B, N, 2, 80)
-        history = torch.cat([state.history, moment.mean(dim=2)], dim=1)  # (B, context - 1 + N, 80)
+        mel, moment, history = self._heard(mel, delay, state)
         rows = torch.cat([state.detail, moment], dim=1)  # (B, past + N, 2, 80)
         past = state.detail.shape[1]
         late = torch.cat([state.late, mel], dim=1)[:, ticks:]
@@ -172,6 +181,20 @@ class MelEncoder(nn.Module):
         token = F.gelu(self.norm(token)).transpose(1, 2).flatten(0, 1)  # (B*80, M, d)
         key, value = self.key_value(token).chunk(2, dim=2)  # (B*80, M, d) each
         return key, value, after
+
+    def _heard(self, mel: Tensor, delay: Tensor, state: State) -> tuple[Tensor, Tensor, Tensor]:
+        """Level mel (B, N, 2, 80), what of it lies at the moments, and its history (B, context - 1 + N, 80)."""
+        mel = (mel - MEL_SILENCE) / MEL_SCALE
+        # what lies ahead of the moment comes through the front end; the textbook form, without one, looks from now
+        moment = at_moment(state.late, mel, delay)[:, :, 0] if self.config.front else mel
+        return mel, moment, torch.cat([state.history, moment.mean(dim=2)], dim=1)
+
+    def features(self, mel: Tensor, delay: Tensor, state: State) -> Tensor:
+        """The front end alone, which is trained so: (B, N, 2, 80) -> (B, N, F)."""
+        mel, _, history = self._heard(mel, delay, state)
+        long = long_mean(history, self.config.context_ticks)
+        found: Tensor = self.front(mel, long, delay, state.ahead, state.front)[0]
+        return found
 
     def _boxes(self, history: Tensor, stride: int) -> Tensor:
         """Means over [0, 1), [1, 2), [2, 4), ... ticks back: (B, context - 1 + N, 80) -> (B, M, 80, boxes)."""
@@ -254,8 +277,8 @@ class Network(nn.Module):
         self.fuse = nn.Linear(d, d)
         self.temporal = nn.ModuleList(TemporalBlock(config) for _ in range(config.temporal))
         self.norm = nn.LayerNorm(d)
-        self.out = nn.Parameter(torch.randn(shapes, d) * 0.3 * d**-0.5)
-        self.out_bias = nn.Parameter(torch.zeros(shapes))
+        self.out = nn.Parameter(torch.randn(shapes, d) * d**-0.5)
+        self.out_bias = nn.Parameter(torch.zeros(len(config.styles), shapes))
         self.log_smoothing_s = nn.Parameter(torch.full((shapes,), config.smoothing_s).log())
         nn.init.zeros_(self.delay.weight)
 
@@ -379,7 +402,7 @@ class Network(nn.Module):
         for index, block in enumerate(self.temporal):
             x, past = block(x, state.temporal[:, index], stride)
             pasts.append(past)
-        raw = self.stretched((self.norm(x) * self.out).sum(dim=3) + self.out_bias)  # (B, M, C)
+        raw = self.stretched((self.norm(x) * self.out).sum(dim=3) + self.out_bias[style][:, None])  # (B, M, C)
         # the closed form costs N^2: a long training sequence goes through it in blocks (an exported one is short)
         blocks = raw.split(SMOOTHING_BLOCK, dim=1) if isinstance(raw.shape[1], int) else (raw,)
         last = state.started * state.smooth + (1 - state.started) * raw[:, 0]  # the first tick starts at its own x

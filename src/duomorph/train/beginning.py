@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from duomorph import arkit
 from duomorph.corpus import Take
@@ -30,6 +30,8 @@ from duomorph.model.export import load_model
 from duomorph.model.network import STRETCH, Network
 from duomorph.train.data import Session
 
+PER_STYLE: Final = ("style", "out_bias")  # parameters with a row for each style
+
 
 def set_statistics(network: Network, sessions: list[Session]) -> None:
     """Mean and spread of the functionals, the same for the three windows."""
@@ -39,13 +41,14 @@ def set_statistics(network: Network, sessions: list[Session]) -> None:
 
 
 def set_resting_face(network: Network, takes: list[Take]) -> None:
-    """Each shape's mean as its starting output; one that no take captured rests at zero."""
-    with torch.no_grad():
+    """Each style's mean of each shape as its starting output; one that no take of the style captured rests at zero."""
+    for row, style in enumerate(network.config.styles):
+        own = [take for take in takes if take.style == style]
         for shape in range(arkit.COUNT):
-            seen = [take.weights[:, shape].mean() for take in takes if take.captured[shape]]
+            seen = [take.weights[:, shape].mean() for take in own if take.captured[shape]]
             mean = min(max(float(np.mean(seen)) if seen else 0.0, 0.0), 1.0)
             share = (mean + STRETCH) / (1 + 2 * STRETCH)
-            network.out_bias[shape] = math.log(share / (1 - share))
+            network.out_bias.data[row, shape] = math.log(share / (1 - share))
 
 
 _DAMAGED: Final = (
@@ -71,7 +74,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     return stored
 
 
-def fill(network: Network, weights: dict[str, Tensor]) -> None:
+def fill(network: nn.Module, weights: dict[str, Tensor]) -> None:
     """Hand weights over. Raises ModelError: they are those of a network that is built otherwise."""
     try:
         network.load_state_dict(weights)
@@ -122,13 +125,19 @@ class Beginning:
             self.model.styles.index(name if name in self.model.styles else self.default_style)
             for name in network.config.styles
         ]
-        fill(network, self.weights | {"style": self.weights["style"][rows]})
+        fill(network, self.weights | {name: self.weights[name][rows] for name in PER_STYLE})
+
+
+def learn_front_alone(network: Network) -> None:
+    """Freeze everything but the front end."""
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad_(name.startswith("mel.front."))
 
 
 def learn_style_alone(network: Network, style: str) -> None:
-    """Freeze everything but one row of the styles."""
-    for parameter in network.parameters():
-        parameter.requires_grad_(parameter is network.style)
-    own = torch.zeros(len(network.config.styles), 1, 1)
-    own[network.config.styles.index(style)] = 1.0
-    network.style.register_hook(lambda gradient: gradient * own.to(gradient.device))
+    """Freeze everything but what one style has of its own."""
+    others = torch.tensor([row for row, name in enumerate(network.config.styles) if name != style], dtype=torch.long)
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad_(name in PER_STYLE)
+        if name in PER_STYLE:
+            parameter.register_hook(lambda gradient: gradient.index_fill(0, others.to(gradient.device), 0.0))

@@ -51,7 +51,7 @@ class TrainConfig:
     compile: bool = True
     start: str = ""  # a checkpoint, or a model file, to begin with; none: from nothing
     style: str = ""  # given to all takes; none: each keeps its own
-    learn: str = "all"  # or "style": only the row of `style`, all else is frozen
+    learn: str = "all"  # or "front": only the front end, at a quarter of the work; "style": only what `style` owns
     validate_every: int = 3  # epochs
 
     def __post_init__(self) -> None:
@@ -62,10 +62,10 @@ class TrainConfig:
                 f"{self.window_frames}, stride_start {self.stride_start}, stride {self.stride}, validate_every "
                 f"{self.validate_every}: expected all at least 1, stride_start not under stride; change them"
             )
-        if self.learn not in ("all", "style") or (self.learn == "style" and not (self.style and self.start)):
+        if self.learn not in ("all", "front", "style") or (self.learn == "style" and not (self.style and self.start)):
             raise SettingError(
-                f"got train.learn {self.learn!r}, style {self.style!r}, start {self.start!r}: expected 'all', or "
-                "'style' with a style and a model to start from; change them"
+                f"got train.learn {self.learn!r}, style {self.style!r}, start {self.start!r}: expected 'all', 'front', "
+                "or 'style' with a style and a model to start from; change them"
             )
         if not all(isinstance(share, str) and _SHARE.fullmatch(share) for share in self.shares):
             raise SettingError(f"got train.shares {self.shares!r}: expected a list of words, [\"grid=3\"]; change it")
@@ -82,6 +82,7 @@ class LossConfig:
     perceptual: float = 0.5
     temporal: float = 0.2
     bend: float = 100.0  # of the squared second differences within `temporal`
+    lips: float = 0.5  # of the lips' opening within `perceptual`
     smoothing: float = 0.1
 
 

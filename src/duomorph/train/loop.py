@@ -38,6 +38,7 @@ from duomorph.train import data, windows
 from duomorph.train.beginning import (
     Beginning,
     fill,
+    learn_front_alone,
     learn_style_alone,
     load_checkpoint,
     set_resting_face,
@@ -112,7 +113,7 @@ class Trainer:
         self.draw = windows.Sampler(self.sessions, self.alone, settings)
         hidden = dataclasses.replace(settings, train=dataclasses.replace(config, start=config.start and "previous run"))
         self.runs.append(json.dumps(hidden.to_dict()))
-        if config.learn == "all":
+        if config.learn != "style":
             set_statistics(self.network, self.sessions)
         if not before:
             set_resting_face(self.network, self.takes)
@@ -123,17 +124,20 @@ class Trainer:
             prepare(self.average)
         if config.learn == "style":
             learn_style_alone(self.network, config.style)
-        open_to_change = [p for p in self.network.parameters() if p.requires_grad]
-        decayed = [p for p in open_to_change if p.ndim > 1 and config.learn == "all"]
-        plain = [p for p in open_to_change if p.ndim <= 1 or config.learn != "all"]
+        if config.learn == "front":
+            learn_front_alone(self.network)
+        compiled = config.compile and can_compile(self.fabric)
+        objective = Objective(self.network, settings.loss, compiled, front_alone=config.learn == "front")
+        self.learned = objective.runs
+        open_to_change = [p for p in objective.parameters() if p.requires_grad]
+        decayed = [p for p in open_to_change if p.ndim > 1 and config.learn != "style"]
+        plain = [p for p in open_to_change if p.ndim <= 1 or config.learn == "style"]
         optimizer = torch.optim.AdamW(
             [{"params": decayed, "weight_decay": config.decay}, {"params": plain, "weight_decay": 0.0}],
             lr=config.rate,
             betas=(0.9, 0.98),
         )
-        self.objective, self.optimizer = self.fabric.setup(
-            Objective(self.network, settings.loss, config.compile and can_compile(self.fabric)), optimizer
-        )
+        self.objective, self.optimizer = self.fabric.setup(objective, optimizer)
         self.average.to(self.fabric.device)
         own = sources(settings.data, learned)
         self.sources = [source for source in (before.sources if before else []) if source not in own] + own
@@ -225,7 +229,7 @@ class Trainer:
             "settings": self.settings.to_dict(),
             "step": self.step,
             "epoch": self.epoch,
-            "network": self.network.state_dict(),
+            "network": self.learned.state_dict(),
             "average": self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "history": self.history,
@@ -246,7 +250,7 @@ class Trainer:
                 f"cannot resume {self.checkpoint}: it was made with other settings; repeat those or use a new folder"
             )
         self.step, self.history, self._sums = state["step"], state["history"], state["sums"]
-        fill(self.network, state["network"])
+        fill(self.learned, state["network"])
         fill(self.average, state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
 

@@ -103,7 +103,7 @@ class Sampler:
         stride = stride_at(progress, config) * FRAME_TICKS
         if rng.random() < config.dense:
             return self._dense(rng), 1
-        every = 1 if rng.random() < config.sixty else 2
+        every = 1 if config.learn == "front" or rng.random() < config.sixty else 2  # the front end hears every tick
         if self.alone and rng.random() < config.alone:
             drawn = rng.choice(len(self.alone), size=ALONE_ROWS * config.batch, p=self._chances[1])
             return [self._window(self.alone[index], 0, ALONE_TICKS, rng) for index in drawn], every
