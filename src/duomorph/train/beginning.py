@@ -113,8 +113,8 @@ class Beginning:
         Raises:
             ModelError: the network has another form.
         """
-        free = {"styles": network.config.styles, "dropout": network.config.dropout}
-        mine, theirs = network.config.to_dict(), dataclasses.replace(self.model, **free).to_dict()  # type: ignore[arg-type]
+        free = {name: getattr(network.config, name) for name in ("styles", "dropout", "tau_start", "tau")}
+        mine, theirs = network.config.to_dict(), dataclasses.replace(self.model, **free).to_dict()
         odd = [name for name in mine if mine[name] != theirs[name]]
         if odd:
             raise ModelError(
