@@ -59,23 +59,23 @@ def to_onnx(network: Network) -> onnx.ModelProto:
     c = network.config
     sizes = shapes(c)
     batch = {0: torch.export.Dim("batch", min=1)}
+    voice = (torch.zeros(2, dtype=torch.long), torch.zeros(2, dtype=torch.long))  # style, delay
 
     def ticks(count: int, stride: int) -> onnx.GraphProto:
         moods, keys = torch.zeros(2, 3, *sizes["mood"]), torch.zeros(2, *sizes["keys"])
-        slot, delay = torch.zeros(2, count, dtype=torch.long), torch.zeros(2, dtype=torch.long)
+        slot = torch.zeros(2, count, dtype=torch.long)
         several = batch | {1: torch.export.Dim("moods", min=1)}
         return _graph(
             Ticks(network, stride),
-            (torch.zeros(2, count, 2, c.bands), moods, keys, slot, delay, *_zeros(sizes, MEMORY)),
-            (batch, several, batch, batch, batch, (batch,) * len(MEMORY)),
-            ["mel", "moods", "next_keys", "slot", "delay", *_named("state", MEMORY)],
+            (torch.zeros(2, count, 2, c.bands), moods, keys, slot, *voice, *_zeros(sizes, MEMORY)),
+            (batch, several, batch, batch, batch, batch, (batch,) * len(MEMORY)),
+            ["mel", "moods", "next_keys", "slot", "style", "delay", *_named("state", MEMORY)],
             ["weights", *_named("next", MEMORY)],
         )
 
     heard = _named("state", HEARD)
     after = [*_named("next", HEARD), "moods"]
     held = _graph(Held(), tuple(_zeros(sizes, HEARD)), ((batch,) * len(HEARD),), heard, after)
-    voice = (torch.zeros(2, dtype=torch.long), torch.zeros(2, dtype=torch.long))
     several = batch | {1: torch.export.Dim("updates", min=1)}
     mood = _graph(
         Mood(network),

@@ -156,9 +156,9 @@ class Ticks(nn.Module):
         self.network, self.stride = network, stride
 
     def forward(
-        self, mel: Tensor, moods: Tensor, keys: Tensor, slot: Tensor, delay: Tensor, *memory: Tensor
+        self, mel: Tensor, moods: Tensor, keys: Tensor, slot: Tensor, style: Tensor, delay: Tensor, *memory: Tensor
     ) -> tuple[Tensor, ...]:
-        """(B, N, 2, 80), (B, U, C, d), (B, H * C, d), (B, N), (B,), state -> weights (B, N / stride, C), state."""
+        """(B, N, 2, 80), (B, U, C, d), (B, H * C, d), (B, N), (B,) x 2, state -> weights (B, N / stride, C), state."""
         net, c, state, every = self.network, self.network.config, Memory(*memory), self.stride
         ticks = mel.shape[1]
         mel = (mel - MEL_SILENCE) / MEL_SCALE
@@ -178,7 +178,7 @@ class Ticks(nn.Module):
         for index, block in enumerate(net.temporal):
             x, past = self._temporal(block, x, state.temporal[:, index])
             pasts.append(past)
-        raw = net.stretched((net.norm(x) * net.out).sum(dim=3) + net.out_bias)  # (B, M, C)
+        raw = net.stretched((net.norm(x) * net.out).sum(dim=3) + net.out_bias[style][:, None])  # (B, M, C)
         last = state.started * state.smooth + (1 - state.started) * raw[:, 0]
         if ticks == every:
             alpha = net.alpha(every)
@@ -227,7 +227,7 @@ class Ticks(nn.Module):
     def _front(self, mel: Tensor, long: Tensor, delay: Tensor, state: Memory) -> tuple[Tensor, Tensor, Tensor]:
         front = self.network.mel.front
         x = front.enter(mel)
-        pasts = state.front.split([*(block.past for block in front.blocks), len(front.smooth) - 1], dim=1)
+        pasts = state.front.split([*(block.past for block in front.blocks), front.smooth.shape[1] - 1], dim=1)
         kept, ahead = [], state.ahead
         for index, (block, before) in enumerate(zip(front.blocks, pasts, strict=False)):
             if index == front.early:
@@ -238,10 +238,11 @@ class Ticks(nn.Module):
             kept.append(now)
         y = torch.cat([pasts[-1], x], dim=1)
         kept.append(y[:, x.shape[1] :])
+        window = front.smooth[delay][:, :, None]  # (B, taps, 1)
         if x.shape[1] == 1:
-            x = (y * front.smooth).sum(dim=1, keepdim=True)
+            x = window.transpose(1, 2) @ y
         else:
-            x = sum(y[:, tap:][:, : x.shape[1]] * weight for tap, weight in enumerate(front.smooth))
+            x = sum(y[:, tap:][:, : x.shape[1]] * window[:, tap : tap + 1] for tap in range(window.shape[1]))
         return x, ahead, torch.cat(kept, dim=1)
 
     def _block(self, block: Any, x: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
