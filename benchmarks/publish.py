@@ -4,7 +4,7 @@
     python benchmarks/any_voice.py articulated --json benchmarks/results/any_voice.json       # so do these four
     python benchmarks/robustness.py --json benchmarks/results/robustness.json
     python benchmarks/life.py articulated/librispeech --json benchmarks/results/life.json
-    duomorph bench --live --seconds 30 --json benchmarks/results/live.json
+    duomorph bench --live --seconds 60 --json benchmarks/results/live.json
     python benchmarks/publish.py measure bench
     python benchmarks/publish.py write       # the tables of TARGETS from the JSON
 

@@ -130,8 +130,16 @@ def test_the_front_end_can_learn_first_and_alone(run: Path) -> None:
     moved = {name for name in after if not torch.equal(after[name], before[name])} - {"tau"}
     assert moved
     assert all(name.startswith("mel.front.") for name in moved)
-    whole = config.changed(QUICK, {"train": {"epochs": 1, "start": str(first)}})
-    assert len(load_checkpoint(train(whole, run.with_name("whole")))["runs"]) == 2
+    with pytest.raises(SettingError, match="learned alone"):
+        publish(first, run.with_name("model") / "duomorph.onnx")
+    whole = train(config.changed(QUICK, {"train": {"epochs": 1, "start": str(first)}}), run.with_name("whole"))
+    assert len(load_checkpoint(whole)["runs"]) == 2
+    again = config.changed(quick, {"train": {"epochs": 1, "start": str(whole), "seed": 5}})
+    other = load_checkpoint(train(again, run.with_name("again")))["average"]
+    kept = load_checkpoint(whole)["average"]
+    assert {name for name in kept if not torch.equal(kept[name], other[name])} - {"tau"} <= moved
+    with pytest.raises(SettingError, match="without a front end"):
+        config.changed(QUICK, {"train": {"learn": "front"}, "model": {"front": 0}})
 
 
 def test_a_killed_run_goes_on_as_if_nothing_had_been(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

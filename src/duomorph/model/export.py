@@ -33,7 +33,6 @@ from duomorph.model.config import MANY, ModelConfig
 from duomorph.model.network import Network
 from duomorph.model.runtime import HEARD, MEMORY, Held, Mood, Ticks, shapes
 
-INPUTS = ("mel", "emotion", "slot", "style", "delay", "stride")
 OPSET = 20
 SHARED_BYTES = 1024  # smaller constants stay in the graph
 
@@ -49,7 +48,7 @@ def metadata(config: ModelConfig, provenance: Provenance) -> dict[str, str]:
 
 
 def to_onnx(network: Network) -> onnx.ModelProto:
-    """The graph: inputs `INPUTS` and `state_*`, outputs `weights` and `next_*`; batch and updates are free.
+    """The graph: inputs and `state_*`, outputs `weights` and `next_*`; batch and updates are free.
 
     `stride`: 1; or 2, for the last of every two ticks. `mel`: 2 ticks, `MANY`, or of stride 1 a single one.
     `emotion`: the updates that are new, none too. `slot`: 0 for the update held before, 1 for the first new one, ...;
@@ -185,17 +184,29 @@ def _write(network: Network, meta: dict[str, str], weights: bytes, path: Path) -
     files.write(path, model.SerializeToString(deterministic=True))
 
 
+def fill(network: nn.Module, weights: dict[str, Tensor]) -> None:
+    """Hand weights over. Raises ModelError: they are those of a network that is built otherwise."""
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError:  # which names every tensor
+        raise ModelError(
+            "the weights do not fit the network of their own settings: expected those of this version of Duomorph; "
+            "use the version that trained them"
+        ) from None
+
+
 def load_model(path: Path) -> tuple[Network, Provenance]:
     """The torch network of a safetensors file, and where it comes from.
 
     Raises:
-        ModelError: not a file of ours.
+        ModelError: not a file of ours, or of another version.
     """
     try:
         with safe_open(path, framework="pt") as stored:
             config, provenance = read_metadata(stored.metadata() or {}, str(path))
-        network = Network(config)
-        network.load_state_dict(load_file(path))
+        weights = load_file(path)
     except (OSError, SafetensorError) as problem:
         raise ModelError(f"cannot read weights {str(path)!r}: {problem}; expected a safetensors file") from None
+    network = Network(config)
+    fill(network, weights)
     return network, provenance

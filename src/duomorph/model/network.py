@@ -403,11 +403,9 @@ class Network(nn.Module):
             x, past = block(x, state.temporal[:, index], stride)
             pasts.append(past)
         raw = self.stretched((self.norm(x) * self.out).sum(dim=3) + self.out_bias[style][:, None])  # (B, M, C)
-        # the closed form costs N^2: a long training sequence goes through it in blocks (an exported one is short)
-        blocks = raw.split(SMOOTHING_BLOCK, dim=1) if isinstance(raw.shape[1], int) else (raw,)
         last = state.started * state.smooth + (1 - state.started) * raw[:, 0]  # the first tick starts at its own x
         smooth, decay = [], self.decay(stride)
-        for part in blocks:
+        for part in raw.split(SMOOTHING_BLOCK, dim=1):  # the closed form costs N^2
             smooth.append(self.smoothed(part, last, decay))
             last = smooth[-1][:, -1]
         weights = torch.cat(smooth, dim=1)

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from duomorph import arkit
 from duomorph.corpus import Take
@@ -26,7 +26,7 @@ from duomorph.emotion import FUNCTIONALS, WINDOWS
 from duomorph.errors import ModelError
 from duomorph.model.card import TrainingSource
 from duomorph.model.config import ModelConfig
-from duomorph.model.export import load_model
+from duomorph.model.export import fill, load_model
 from duomorph.model.network import STRETCH, Network
 from duomorph.train.data import Session
 
@@ -72,17 +72,6 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
             f"cannot read checkpoint {str(path)!r} ({reason}): expected one written by `duomorph train`; name another"
         ) from None
     return stored
-
-
-def fill(network: nn.Module, weights: dict[str, Tensor]) -> None:
-    """Hand weights over. Raises ModelError: they are those of a network that is built otherwise."""
-    try:
-        network.load_state_dict(weights)
-    except RuntimeError:  # which names every tensor
-        raise ModelError(
-            "the weights do not fit the network of their own settings: expected those of this version of Duomorph; "
-            "use the version that trained them"
-        ) from None
 
 
 @dataclass(frozen=True)

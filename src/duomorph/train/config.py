@@ -113,6 +113,12 @@ class Settings:
     loss: LossConfig = field(default_factory=LossConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 
+    def __post_init__(self) -> None:
+        if self.train.learn == "front" and not self.model.front:
+            raise SettingError(
+                "got train.learn 'front' for a network without a front end: expected model.front above 0; set it"
+            )
+
     def to_dict(self) -> dict[str, Any]:
         """Plain data, as JSON gives it back."""
         plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))

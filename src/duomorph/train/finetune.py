@@ -1,6 +1,6 @@
 """A face of one's own: a new style, learned from minutes of capture, on a model that stays as it is.
 
-One promise: only the new style's row changes; every old style gives the curves it gave.
+One promise: only what the new style owns changes; every old style gives the curves it gave.
 
     before, after = finetune(["mine/"], style="me", out=Path("runs/me"))     # Reports on what was held out
 """
@@ -25,7 +25,7 @@ from duomorph.train.publish import publish
 
 LEAST_S: Final = 20  # of capture
 STEPS: Final = 500
-DEFAULTS: Final[dict[str, dict[str, Any]]] = {  # a row of 52 x 64 numbers learns fast, and cannot learn much by heart
+DEFAULTS: Final[dict[str, dict[str, Any]]] = {  # 52 x 65 numbers learn fast, and cannot learn much by heart
     "train": {"rate": 2e-2, "warm_up_steps": 20, "average": 0.98, "dense": 0.0, "stride_start": 1,
               "compile": False, "learn": "style"},
     "model": {"dropout": 0.0},
@@ -47,7 +47,8 @@ def settings_for(data: list[str], style: str, model: Path | None) -> Settings:
     seconds = sum(len(take.audio) for take in split(settings.data)[0]) / SAMPLE_RATE
     epochs = math.ceil(STEPS * settings.train.batch * settings.train.window_frames / 30 / seconds)
     own = {**DEFAULTS["train"], "epochs": epochs, "validate_every": epochs, "style": style, "start": str(start)}
-    return changed(settings, DEFAULTS | {"train": own})
+    still = {**DEFAULTS["model"], "tau_start": network.config.tau}  # the base is as it was when it had learned
+    return changed(settings, DEFAULTS | {"train": own, "model": still})
 
 
 def split(data: tuple[str, ...]) -> tuple[list[Take], list[Take]]:

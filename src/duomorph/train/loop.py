@@ -33,11 +33,11 @@ from duomorph.clock import SAMPLE_RATE, TICK_RATE
 from duomorph.corpus import Take
 from duomorph.dataset.takes import sources, takes
 from duomorph.errors import CorpusError, SettingError
+from duomorph.model.export import fill
 from duomorph.model.network import Network
 from duomorph.train import data, windows
 from duomorph.train.beginning import (
     Beginning,
-    fill,
     learn_front_alone,
     learn_style_alone,
     load_checkpoint,
@@ -113,7 +113,7 @@ class Trainer:
         self.draw = windows.Sampler(self.sessions, self.alone, settings)
         hidden = dataclasses.replace(settings, train=dataclasses.replace(config, start=config.start and "previous run"))
         self.runs.append(json.dumps(hidden.to_dict()))
-        if config.learn != "style":
+        if config.learn == "all" or not before:
             set_statistics(self.network, self.sessions)
         if not before:
             set_resting_face(self.network, self.takes)

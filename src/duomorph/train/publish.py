@@ -17,9 +17,9 @@ from duomorph.emotion import FUNCTIONALS
 from duomorph.errors import SettingError
 from duomorph.model.card import Provenance, TrainingSource
 from duomorph.model.config import ModelConfig
-from duomorph.model.export import export
+from duomorph.model.export import export, fill
 from duomorph.model.network import Network
-from duomorph.train.beginning import fill, load_checkpoint
+from duomorph.train.beginning import load_checkpoint
 
 
 def provenance_of(checkpoint: dict[str, Any], network: Network, style: str | None) -> Provenance:
@@ -48,9 +48,14 @@ def publish(checkpoint: Path, path: Path, style: str | None = None) -> None:
     Args:
         style: the default one; None: the run's own, or the first.
     Raises:
-        ModelError: no checkpoint of ours. SettingError: no such style.
+        ModelError: no checkpoint of ours. SettingError: no such style, or only the front end has learned.
     """
     stored = load_checkpoint(checkpoint)
+    if stored["settings"]["train"]["learn"] == "front":
+        raise SettingError(
+            f"{str(checkpoint)!r} is of a front end that learned alone: expected a run of the whole network; "
+            f"go on with  duomorph train --train.start {checkpoint} -o FOLDER"
+        )
     network = Network(ModelConfig.from_dict(stored["settings"]["model"]))
     fill(network, stored["average"])
     with torch.no_grad():
