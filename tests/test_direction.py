@@ -144,7 +144,8 @@ def test_a_score_by_time(face: dm.Face, speech: np.ndarray, tmp_path: Path) -> N
     [
         ("", "expected a first line"),
         ("joy,sad\n0,1", "first line time,joy,sad"),
-        ("time,joy\n", "got no times"),
+        ("time,joy\n", "got no emotions by time"),
+        ("time\n0\n", "got no emotions by time"),
         ("time,hunger\n0,1", "'hunger': expected one of"),
         ("time,joy,happiness\n0,1,1", "twice"),
         ("time,joy\n0,1\n1,x", "row 3 is '1,x'"),

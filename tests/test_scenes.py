@@ -175,7 +175,9 @@ def test_a_mapping(tmp_path: Path) -> None:
     clip = only(jawOpen=0.5, mouthPucker=0.8)
     scenes.Stage.of(path, tmp_path / "map.toml", 0).write(clip, tmp_path / "take.glb")
     np.testing.assert_allclose(played(tmp_path / "take.glb", clip.times)["Body"][2], [0.5, 0.4, 0.2, 0], atol=1e-6)
-    for text in ("jawOpen = 3", "jawopne = 'Open'", "jawOpen = 'Opne'", "jawOpen = ", "jawOpen = { Open = 'x' }"):
+    texts = ("jawOpen = 3", "jawopne = 'Open'", "jawOpen = 'Opne'", "jawOpen = ", "jawOpen = { Open = 'x' }")
+    texts += ("jawOpen = { Open = true }", "jawOpen = 'Open'\nJawOpen = 'U'", "jawOpen = " + "[" * 9999)
+    for text in texts:
         (tmp_path / "map.toml").write_text(text)
         with pytest.raises(SettingError, match="expected"):
             scenes.Stage.of(path, tmp_path / "map.toml")
@@ -393,6 +395,23 @@ def test_an_empty_take_and_one_frame(tmp_path: Path, suffix: str) -> None:
         assert (tmp_path / f"take.{suffix}").stat().st_size > 500
 
 
-def test_an_empty_take(tmp_path: Path) -> None:
-    scenes.Stage().write(Clip(np.zeros((0, 52), np.float32), Fraction(30)), tmp_path / "none.glb")
-    assert (tmp_path / "none.glb").read_bytes()[:4] == struct.pack("<4s", b"glTF")
+def test_a_character_or_mood_is_not_written_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    only(jawOpen=0.5).save("take.csv")
+    characters.save(Path("me.glb"), ["jawOpen"])
+    Path("mood.csv").write_text("time,joy\n0,0.5\n")
+    before = {path.name: path.read_bytes() for path in Path().iterdir()}
+    assert "would destroy an input" in refused(capsys, "convert", "take.csv", "-o", "me.glb", "--avatar", "me.glb")
+    assert "would destroy an input" in refused(capsys, "animate", "a.wav", "-o", "mood.csv", "--emotion", "mood.csv")
+    assert {path.name: path.read_bytes() for path in Path().iterdir()} == before
+
+
+def test_an_expression_that_moves_nothing_hides_no_shape(tmp_path: Path) -> None:
+    path = characters.save(tmp_path / "me.vrm", ["jawOpen"], 1, {"jawOpen": {}})
+    scenes.Stage.of(path).write(only(jawOpen=0.5), tmp_path / "out.glb")
+    assert gltf.unpack((tmp_path / "out.glb").read_bytes())[0]["animations"]
+    nobody = characters.save(tmp_path / "nobody.vrm", ["m1"], 1, {"aa": {}})
+    with pytest.raises(FormatError, match="no ARKit shape"):
+        scenes.Stage.of(nobody)

@@ -10,6 +10,7 @@ stop the others.
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import os
 from collections.abc import Callable, Sequence
@@ -73,7 +74,12 @@ class Report:
 
 
 def plan(
-    sources: Sequence[Path], out: str, format: str | None = None, plot: bool = False, staged: bool = False
+    sources: Sequence[Path],
+    out: str,
+    format: str | None = None,
+    plot: bool = False,
+    staged: bool = False,
+    beside: Sequence[str | Path | None] = (),
 ) -> list[Job]:
     """Decide where every result goes. One source: `out` is a file, or a folder if it is one or ends in a slash;
     several: a folder, which is created; one whose name has a suffix needs the slash.
@@ -82,6 +88,7 @@ def plan(
         format: a key of `formats.FORMATS` or `scenes.FORMATS`; None for what the suffix of a file means, and Live Link
             Face in a folder.
         staged: something was said of a character.
+        beside: other files that are read, if any, and must not be written over.
     Raises:
         FormatError: unknown format, one that disagrees with the suffix, or a target that cannot be written.
         SettingError: two sources would share a target, or the format knows no characters and one is given.
@@ -113,7 +120,7 @@ def plan(
         raise SettingError(f"--avatar, --mapping and --tolerance are for {known}: got {jobs[0].format}; leave them out")
     if jobs and jobs[0].format in scenes.FORMATS:
         scenes.FORMATS[jobs[0].format].ready()
-    inputs = {_place(source) for source in sources}
+    inputs = {_place(Path(source)) for source in (*sources, *beside) if source is not None}
     for job in jobs:
         for target in (job.target, job.picture) if plot else (job.target,):
             if files.writable(target) in inputs:
@@ -198,12 +205,17 @@ def convert(
     return Report(tuple(failed), (), tuple(lacking))
 
 
+@functools.cache
+def _own_head() -> scenes.Stage:
+    return scenes.Stage()
+
+
 def _save(clip: Clip, job: Job, stage: scenes.Stage | None) -> list[str]:
     """Write a clip; what is to be said of it."""
     if job.format not in scenes.FORMATS:
         clip.save(job.target, job.format)
         return []
-    stage = stage or scenes.Stage()
+    stage = stage or _own_head()
     missing = stage.write(clip, job.target, job.format)
     return [f"{str(job.target)!r} is without {', '.join(missing)}: {stage.avatar.name} has no such shape"] * bool(
         missing

@@ -120,7 +120,8 @@ def _animate(arguments: argparse.Namespace) -> int:
     clock.delay_ticks(arguments.delay_ms)  # before the slow part
     shaping = _shaping(arguments)
     stage = _stage(arguments)
-    jobs = batch.plan(arguments.inputs, arguments.output, arguments.format, arguments.plot, stage is not None)
+    beside = (arguments.avatar, arguments.mapping, arguments.shape_config, arguments.emotion)
+    jobs = batch.plan(arguments.inputs, arguments.output, arguments.format, arguments.plot, stage is not None, beside)
 
     import duomorph
 
@@ -198,7 +199,8 @@ def _convert(arguments: argparse.Namespace) -> int:
 
     fps = arguments.fps and clock.frame_rate(arguments.fps)
     stage = _stage(arguments)
-    jobs = batch.plan(arguments.inputs, arguments.output, arguments.format, staged=stage is not None)
+    beside = (arguments.avatar, arguments.mapping)
+    jobs = batch.plan(arguments.inputs, arguments.output, arguments.format, staged=stage is not None, beside=beside)
     with _Progress() as progress:
         report = batch.convert(jobs, fps, arguments.source, progress.tell, progress.show, stage)
     return _told(report, len(jobs))

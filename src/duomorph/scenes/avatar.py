@@ -118,7 +118,7 @@ def mapping(path: str | Path) -> Names:
     """
     try:
         table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as problem:
+    except (OSError, ValueError, RecursionError) as problem:
         raise SettingError(f"cannot read {str(path)!r} ({problem}): expected TOML such as jawOpen = 'Open'") from None
     found: dict[str, dict[str, float]] = {}
     for key, value in table.items():
@@ -127,9 +127,11 @@ def mapping(path: str | Path) -> Names:
         if shape is None:
             raise SettingError(f"{str(path)!r} maps {key!r}: expected one of the 52 shapes; see duomorph info")
         if not isinstance(shares, dict) or not all(
-            isinstance(share, int | float) and abs(share) <= 10 for share in shares.values()
+            type(share) in (int, float) and abs(share) <= 10 for share in shares.values()
         ):
             raise SettingError(f"{str(path)!r} maps {key} to {value!r}: expected a name or {{ name = share }}; mend it")
+        if shape in found:
+            raise SettingError(f"{str(path)!r} maps {shape} twice: expected each shape once; leave one out")
         found[shape] = {name: float(share) for name, share in shares.items()}
     return found
 
@@ -181,7 +183,7 @@ def _found(name: str, document: gltf.Document, buffer: bytes, mapped: Names) -> 
                 names[shape] = label
     for label, some in expressions.items():
         known = arkit.canonical(label)
-        if known and known not in mapped and known not in names:
+        if some and known and known not in mapped and known not in names:
             names[known], binds[known] = label, some
     for label, some in by_target.items():
         known = arkit.canonical(label.rpartition(".")[2])
@@ -191,7 +193,7 @@ def _found(name: str, document: gltf.Document, buffer: bytes, mapped: Names) -> 
         own = {label.lower(): label for label in expressions}
         for preset, label in PRESETS.items():
             found = own.get(preset.lower(), own.get(label.lower()))
-            if found is not None:
+            if found is not None and expressions[found]:
                 names[preset], binds[preset] = found, expressions[found]
     if not binds:
         raise FormatError("it has no ARKit shape and no VRM expression: expected names such as jawOpen; use --mapping")

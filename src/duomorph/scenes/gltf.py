@@ -92,14 +92,15 @@ class Builder:
     def pack(self, document: Document) -> bytes:
         """The file: `document` with what was collected."""
         buffer = b"".join(self._pieces)
-        document = document | {
-            "buffers": [{"byteLength": len(buffer)}], "bufferViews": self._views, "accessors": self._accessors
-        }  # fmt: skip
+        parts = {"buffers": buffer and [{"byteLength": len(buffer)}], "bufferViews": self._views,
+                 "accessors": self._accessors}  # fmt: skip
+        document = {name: part for name, part in document.items() if name not in parts}
+        document |= {name: part for name, part in parts.items() if part}  # empty lists are no glTF
         text = json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
         text += b" " * (-len(text) % 4)
-        length = 12 + 8 + len(text) + 8 + len(buffer)
-        head = struct.pack("<4sII", MAGIC, 2, length)
-        return b"".join([head, struct.pack("<II", len(text), JSON), text, struct.pack("<II", len(buffer), BIN), buffer])
+        chunks = [struct.pack("<II", len(text), JSON), text]
+        chunks += [struct.pack("<II", len(buffer), BIN), buffer] if buffer else []
+        return b"".join([struct.pack("<4sII", MAGIC, 2, 12 + sum(map(len, chunks))), *chunks])
 
     def _add(self, accessor: Document) -> int:
         self._accessors.append(accessor)
@@ -153,13 +154,11 @@ def numbers(document: Document, buffer: bytes, place: int) -> NDArray[np.float64
             values = _cells(document, buffer, accessor, kind, count, width).astype(np.float64)
         else:
             values = np.zeros((count, width))
-        if accessor.get("normalized"):
-            values = np.maximum(values / np.iinfo(kind).max, -1)
         if sparse := accessor.get("sparse"):
             indices, some = sparse["indices"], sparse["count"]
             rows = _cells(document, buffer, indices, KINDS[indices["componentType"]], some, 1)[:, 0]
             values[rows] = _cells(document, buffer, sparse["values"], kind, some, width)
-        return values
+        return np.maximum(values / np.iinfo(kind).max, -1) if accessor.get("normalized") else values
     except (KeyError, IndexError, TypeError, ValueError) as problem:
         raise FormatError(f"accessor {place} is damaged ({problem}): expected numbers; export the file again") from None
 

@@ -70,6 +70,7 @@ def _written(clip: Clip, avatar: Avatar, tolerance: float, suffix: str) -> bytes
         columns = []
         for node, weights in avatar.weights(clip).items():
             name = pxr.Tf.MakeValidIdentifier(avatar.path(node).replace("/", "_"))
+            name = f"{name}_{node}" if stage.GetPrimAtPath(f"/Character/{name}") else name
             own = [pxr.Tf.MakeValidIdentifier(avatar.label(node, k)) for k in range(weights.shape[1])]
             own = [label if label not in labels and own.count(label) == 1 else f"{name}_{label}_{k}"
                    for k, label in enumerate(own)]  # fmt: skip
@@ -78,7 +79,7 @@ def _written(clip: Clip, avatar: Avatar, tolerance: float, suffix: str) -> bytes
             columns.append(weights)
         action.CreateBlendShapesAttr(labels)
         attribute = action.CreateBlendShapeWeightsAttr()
-        values = np.concatenate(columns, 1)
+        values = np.concatenate(columns, 1) if columns else np.zeros((len(clip), 0), np.float32)
         for k in np.flatnonzero(kept(values, values, tolerance)).tolist():
             attribute.Set(pxr.Vt.FloatArray.FromNumpy(values[k]), first + k)
         stage.GetRootLayer().Save()
@@ -89,9 +90,6 @@ def _mesh(pxr: Any, stage: Any, path: str, avatar: Avatar, node: int, labels: li
     """The mesh of a node with all its primitives as one, and its blend shapes below it."""
     document, buffer = avatar.document, avatar.buffer
     primitives = document["meshes"][document["nodes"][node]["mesh"]]["primitives"]
-
-    def all_of(places: list[int]) -> Any:
-        return np.concatenate([gltf.numbers(document, buffer, place) for place in places]).astype(np.float32)
 
     points = [gltf.numbers(document, buffer, primitive["attributes"]["POSITION"]) for primitive in primitives]
     faces = [
@@ -108,7 +106,11 @@ def _mesh(pxr: Any, stage: Any, path: str, avatar: Avatar, node: int, labels: li
     mesh.AddTransformOp().Set(_placed(pxr, avatar, node))
     targets = []
     for k, label in enumerate(labels):
-        offsets = all_of([primitive["targets"][k]["POSITION"] for primitive in primitives])
+        targets_of = [primitive["targets"][k].get("POSITION") for primitive in primitives]
+        offsets = np.concatenate([
+            np.zeros_like(some) if place is None else gltf.numbers(document, buffer, place)
+            for place, some in zip(targets_of, points, strict=True)
+        ]).astype(np.float32)  # fmt: skip
         moved = np.flatnonzero(np.abs(offsets).max(1)).astype(np.int32)
         shape = pxr.UsdSkel.BlendShape.Define(stage, f"{path}/{label}")
         shape.CreateOffsetsAttr(pxr.Vt.Vec3fArray.FromNumpy(offsets[moved]))

@@ -65,9 +65,12 @@ def read(text: str) -> Score:
     for part in text.split(","):
         name, _, number = part.partition("=")
         try:
-            named[name.strip()] = float(number)
+            strength = float(number)
         except ValueError:
             raise SettingError(f"got the emotion {part!r:.40}: expected NAME=STRENGTH, such as joy=0.6") from None
+        if emotion(name.strip()) in map(emotion, named):
+            raise SettingError(f"got the emotion {name.strip()} twice: expected each once; leave one out")
+        named[name.strip()] = strength
     return always(named)
 
 
@@ -88,8 +91,8 @@ def _file(path: str) -> Score:
 def _keys(rows: list[list[str]]) -> Score:
     """The score in the rows of a table."""
     header = [name.strip().lower() for name in rows[0]] if rows else []
-    if header[:1] != ["time"] or len(rows) < 2:
-        raise SettingError("got no times: expected a first line time,joy,sad and below it numbers, such as 0,0.6,0")
+    if header[:1] != ["time"] or len(header) < 2 or len(rows) < 2:
+        raise SettingError("got no emotions by time: expected a first line time,joy,sad, then numbers like 0,0.6,0")
     places = [emotion(name) for name in header[1:]]
     if len(set(places)) < len(places):
         raise SettingError("an emotion stands there twice: expected one column each; leave one out")
