@@ -216,7 +216,5 @@ def _save(clip: Clip, job: Job, stage: scenes.Stage | None) -> list[str]:
         clip.save(job.target, job.format)
         return []
     stage = stage or _own_head()
-    missing = stage.write(clip, job.target, job.format)
-    return [f"{str(job.target)!r} is without {', '.join(missing)}: {stage.avatar.name} has no such shape"] * bool(
-        missing
-    )
+    missing = ", ".join(stage.write(clip, job.target, job.format))
+    return [f"{str(job.target)!r} is without {missing}: {stage.avatar.name} has no such shape"] if missing else []

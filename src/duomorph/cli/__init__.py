@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 FORMATS: Final = ("livelink", "nim", "plain", "a2f", "beat", "jsonl", "npz")  # of curve files
 SCENES: Final = ("glb", "vrma", "usda", "usdc", "anim")  # of curves on a character
-
-
 _OUT: Final = "file (.csv, .json, .jsonl, .npz, .glb, ...) or folder"
 
 

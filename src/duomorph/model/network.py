@@ -48,10 +48,10 @@ STATE_NAMES = tuple(field.name for field in fields(State))
 def at_moment(past: Tensor, x: Tensor, delay: Tensor, offsets: tuple[int, ...] = (0,)) -> Tensor:
     """What stood at `n - delay + offset`, or stands at n where that is later still: the future as far as it is known.
 
-    (B, 12, ...) before (B, N, ...) -> (B, N, offsets, ...).
+    (B, P, ...) before (B, N, ...) -> (B, N, offsets, ...), P at least the delay less the earliest offset.
     """
-    known = torch.cat([past, x], dim=1)  # tick n is at index 12 + n
-    now = torch.arange(x.shape[1], device=x.device)[None, :, None] + MAX_DELAY  # (1, N, 1)
+    known = torch.cat([past, x], dim=1)  # tick n is at index P + n
+    now = torch.arange(x.shape[1], device=x.device)[None, :, None] + past.shape[1]  # (1, N, 1)
     wanted = now - delay[:, None, None] + torch.tensor(offsets, device=x.device)  # (B, N, offsets)
     row = torch.arange(x.shape[0], device=x.device)[:, None, None]
     return known[row, torch.minimum(wanted, now)]

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from duomorph import arkit
 from duomorph.clock import MAX_DELAY, ROWS_PER_TICK
 from duomorph.model.config import MANY, TAP_TICKS, ModelConfig
-from duomorph.model.network import MEL_SCALE, MEL_SILENCE, Network, long_mean, rms
+from duomorph.model.network import MEL_SCALE, MEL_SILENCE, Network, at_moment, long_mean, rms
 
 
 @dataclass(frozen=True)
@@ -98,18 +98,14 @@ class Held(nn.Module):
 
 
 def moments(past: Tensor, x: Tensor, delay: Tensor, offsets: tuple[int, ...]) -> Tensor:
-    """`network.at_moment` with a past of any length: (B, P, F) before (B, N, F) -> (B, N, offsets, F)."""
-    known = torch.cat([past, x], dim=1)  # (B, P + N, F): tick n is at index P + n
+    """`at_moment`; for a few ticks by a product with zeros and ones, which costs less than finding places."""
     before, ticks = past.shape[1], x.shape[1]
-    if ticks < MANY:  # a product with zeros and ones costs less than finding places
-        now = torch.arange(ticks)[None, :, None] + before
-        wanted = torch.minimum(now - torch.arange(MAX_DELAY + 1)[:, None, None] + torch.tensor(offsets), now)
-        pick = F.one_hot(wanted, before + ticks).to(x.dtype).flatten(1, 2)  # (13, N * offsets, P + N)
-        return (pick[delay] @ known).unflatten(1, (ticks, len(offsets)))
+    if ticks >= MANY:
+        return at_moment(past, x, delay, offsets)
     now = torch.arange(ticks)[None, :, None] + before
-    wanted = torch.minimum(now - delay[:, None, None] + torch.tensor(offsets), now)  # (B, N, offsets)
-    row = torch.arange(x.shape[0])[:, None, None]
-    return known[row, wanted]
+    wanted = torch.minimum(now - torch.arange(MAX_DELAY + 1)[:, None, None] + torch.tensor(offsets), now)
+    pick = F.one_hot(wanted, before + ticks).to(x.dtype).flatten(1, 2)  # (13, N * offsets, P + N)
+    return (pick[delay] @ torch.cat([past, x], dim=1)).unflatten(1, (ticks, len(offsets)))
 
 
 def octaves(past: Tensor, moment: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
