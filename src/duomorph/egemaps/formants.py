@@ -27,27 +27,20 @@ _TRUE_LOWEST: Final = 90.0  # Hz; below it roots shape the slope of the spectrum
 _TRUE_WIDEST: Final = 700.0  # Hz; so do those as wide as this
 
 
-def _resampler() -> Array:
-    """(320, 220): a windowed 16 kHz frame to 11 kHz, by DFT synthesis from 110 bins.
+def _resampler(first: int, bins: Array) -> Array:
+    """(320, 220): a windowed 16 kHz frame to 11 kHz, by DFT synthesis.
 
-    The frame sits in the middle of the 512-point DFT, so 66 of 220 output samples are empty and 66 fall off the end.
+    `first`: where the frame begins in the 512-point DFT. `bins`: weight of each of the lowest bins.
     """
-    length = SHORT * RATE // 16_000  # 220
-    pad = (SHORT_FFT - SHORT) // 2  # 96
-    k = np.arange(length // 2)[:, None, None]
-    turn = k * (np.arange(length) / (SHORT_FFT * RATE / 16_000) - (np.arange(SHORT)[:, None] + pad) / SHORT_FFT)
-    return np.asarray(np.cos(2 * np.pi * turn).sum(axis=0) / (SHORT_FFT // 2))
+    k = np.arange(len(bins))
+    heard = 2 * np.pi / SHORT_FFT * np.outer(np.arange(SHORT) + first, k)  # phase of each bin
+    given = 2 * np.pi / (SHORT_FFT * RATE / 16_000) * np.outer(k, np.arange(SHORT * RATE // 16_000))
+    scale = bins / SHORT_FFT
+    return np.asarray((np.cos(heard) * scale) @ np.cos(given) + (np.sin(heard) * scale) @ np.sin(given))
 
 
-def _true_resampler() -> Array:
-    """(320, 220): a windowed 16 kHz frame to 11 kHz, all of it and all of its band."""
-    length = SHORT * RATE // 16_000
-    k = np.arange(SHORT_FFT * RATE // 32_000)[:, None, None]  # bins under 5.5 kHz
-    turn = k * (np.arange(length) / (SHORT_FFT * RATE / 16_000) - np.arange(SHORT)[:, None] / SHORT_FFT)
-    return np.asarray((np.where(k, 2.0, 1.0) * np.cos(2 * np.pi * turn)).sum(axis=0) / SHORT_FFT)
-
-
-_RESAMPLE: Final = _resampler()
+# The reference: the frame sits in the middle of the DFT, so 66 of 220 output samples are empty and 66 fall off the end.
+_RESAMPLE: Final = _resampler((SHORT_FFT - SHORT) // 2, np.full(SHORT * RATE // 32_000, 2.0))
 
 
 def predictor(r: Array) -> Array:
@@ -72,7 +65,8 @@ def formants(windowed: Array) -> tuple[Array, Array]:
 
 def true_formants(windowed: Array) -> tuple[Array, Array]:
     """As `formants`, without the reference's peculiarities: what phonetics calls F1-F3."""
-    return _resonances(-_coefficients(windowed @ _true_resampler()), _TRUE_LOWEST, _TRUE_WIDEST)
+    whole = _resampler(0, np.append(1.0, np.full(SHORT_FFT * RATE // 32_000 - 1, 2.0)))  # every bin under 5.5 kHz
+    return _resonances(-_coefficients(windowed @ whole), _TRUE_LOWEST, _TRUE_WIDEST)
 
 
 def _coefficients(low: Array) -> Array:
