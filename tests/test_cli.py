@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -35,10 +35,12 @@ class StillFace:
         if style not in (None, *self.styles):
             raise SettingError(f"style {style!r} is unknown: expected one of {', '.join(self.styles)}")
 
-    def animate(self, sound: Path, *, fps: Fraction, delay_ms: float, style: str | None, shaping: Shaping) -> Clip:
+    def parts(
+        self, sound: Path, *, fps: Fraction, delay_ms: float, style: str | None, shaping: Shaping
+    ) -> Iterator[Clip]:
         self.calls.append({"sound": sound.name, "fps": fps, "delay_ms": delay_ms, "style": style})
         samples = audio.read(sound)
-        return Clip(np.full((frame_count(len(samples), fps), 52), 0.25, np.float32), fps)
+        yield Clip(np.full((frame_count(len(samples), fps), 52), 0.25, np.float32), fps)
 
 
 @pytest.fixture

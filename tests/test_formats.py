@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tracemalloc
 import zipfile
+from collections.abc import Iterator
 from dataclasses import fields, replace
 from fractions import Fraction
 from pathlib import Path
@@ -20,7 +21,7 @@ from hypothesis import strategies as st
 
 from duomorph import arkit, formats
 from duomorph.clip import Clip
-from duomorph.errors import FormatError
+from duomorph.errors import AudioError, FormatError
 from duomorph.formats import a2f, beat, jsonl, livelink, nim, npz, plain
 from duomorph.formats.columns import CSV_ORDER
 from duomorph.formats.rate import frames, timed
@@ -354,6 +355,53 @@ def test_reading_takes_a_few_times_the_memory_of_the_file() -> None:
         assert tracemalloc.get_traced_memory()[1] < 4 * len(data)
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize("name", formats.FORMATS)
+@pytest.mark.parametrize("angles", [False, True])
+@pytest.mark.parametrize("fps", [Fraction(60), Fraction(30000, 1001)])
+def test_parts_make_the_file_of_the_whole(tmp_path: Path, name: str, angles: bool, fps: Fraction) -> None:
+    random = np.random.default_rng(0)
+    turns = random.random((90, 9), np.float32) if angles else None
+    clip = Clip(random.random((90, 52), np.float32), fps, Fraction(1, 7), angles=turns)
+
+    def parts() -> Iterator[Clip]:
+        for begin, end in ((0, 0), (0, 1), (1, 40), (40, 40), (40, 90)):
+            of_turns = None if turns is None else turns[begin:end]
+            yield Clip(clip.weights[begin:end], fps, clip.start + begin / fps, angles=of_turns)
+
+    path = tmp_path / f"take{formats.FORMATS[name].suffix}"
+    assert formats.write_parts(parts(), path, name) == 90
+    assert path.read_bytes() == formats.FORMATS[name].encode(clip)
+
+
+@pytest.mark.parametrize("name", ["livelink", "nim", "plain", "jsonl"])
+def test_writing_parts_takes_the_memory_of_one(tmp_path: Path, name: str) -> None:
+    def parts(count: int) -> Iterator[Clip]:
+        for number in range(count):
+            yield Clip(np.full((300, 52), 0.5, np.float32), Fraction(60), Fraction(5 * number))
+
+    peaks = []
+    for count in (2, 2, 12):  # the first fills caches
+        tracemalloc.start()
+        formats.write_parts(parts(count), tmp_path / f"take{formats.FORMATS[name].suffix}", name)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[2] < peaks[1] + 20_000
+
+
+def test_a_part_that_fails_leaves_no_file(tmp_path: Path) -> None:
+    def parts() -> Iterator[Clip]:
+        yield waves()
+        raise AudioError("cut short")
+
+    for name in ("take.csv", "take.npz"):
+        with pytest.raises(AudioError, match="cut short"):
+            formats.write_parts(parts(), tmp_path / name)
+    bad = replace(waves(), weights=np.full((3, 52), np.nan, np.float32))
+    with pytest.raises(FormatError, match="expected finite"):
+        formats.write_parts([waves(), bad], tmp_path / "take.csv")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["livelink", "nim", "plain", "a2f", "beat", "jsonl"])

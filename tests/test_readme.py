@@ -76,8 +76,8 @@ def test_examples_of_modules(desk: Path, sample: Path) -> None:
     class Still:
         def stream(self, *_: object, **__: object) -> None: ...
 
-        def animate(self, *_: object, **__: object) -> Clip:
-            return clip
+        def parts(self, *_: object, **__: object) -> list[Clip]:
+            return [clip]
 
     clip = Clip(np.full((30, 52), 0.5, np.float32), Fraction(30))
     assert example("duomorph.batch", face=Still())["report"] == batch.Report((), ())

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import duomorph as dm
 from duomorph import clock
 from duomorph.errors import AudioError, ModelError, SettingError
+from duomorph.shaping import Life, Shaping
 
 RATES = [24, 25, "29.97", 30, 50, 60, 120]
 
@@ -226,3 +228,20 @@ def test_what_info_says(face: dm.Face) -> None:
     assert info.megabytes <= 8.2
     assert {"grid", "facegood"} <= set(face.styles)
     assert sum(source.hours for source in info.provenance.sources) > 0.5
+
+
+def test_parts_follow_each_other(face: dm.Face, speech: np.ndarray, tmp_path: Path) -> None:
+    """A file of 45 s is read in several blocks; a part says where in the clip it stands."""
+    sound = np.resize(speech, 45 * 16_000)
+    soundfile.write(tmp_path / "long.wav", sound, 16_000, "FLOAT")
+    clip = face.animate(sound, fps="29.97", shaping=Shaping(life=Life("calm")))
+    assert clip.angles is not None
+    parts = list(face.parts(tmp_path / "long.wav", fps="29.97", shaping=Shaping(life=Life("calm"))))
+    assert max(map(len, parts)) < 13 * 30
+    done = 0
+    for part in parts:
+        assert part.start == done / clip.fps
+        np.testing.assert_array_equal(part.weights, clip.weights[done : done + len(part)])
+        np.testing.assert_array_equal(part.angles, clip.angles[done : done + len(part)])  # type: ignore[arg-type]
+        done += len(part)
+    assert done == len(clip)

@@ -13,14 +13,14 @@ from __future__ import annotations
 import functools
 import importlib.util
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Final, Protocol
 
 from duomorph import audio, files, formats, scenes
-from duomorph.clip import Clip
+from duomorph.clip import Clip, joined
 from duomorph.errors import DuomorphError, FormatError, MissingExtra, SettingError
 from duomorph.shaping import SHIPPED, Shaping
 
@@ -32,9 +32,9 @@ class Animator(Protocol):
 
     def stream(self, fps: Fraction, delay_ms: float, style: str | None, shaping: Shaping) -> object: ...
 
-    def animate(
+    def parts(
         self, sound: str | Path, /, *, fps: Fraction, delay_ms: float, style: str | None, shaping: Shaping
-    ) -> Clip: ...
+    ) -> Iterator[Clip]: ...
 
 
 @dataclass(frozen=True)
@@ -155,18 +155,22 @@ def animate(
     for number, job in enumerate(jobs, 1):
         progress(f"{number}/{len(jobs)} {job.source.name}")
         try:
-            clip = face.animate(job.source, fps=fps, delay_ms=delay_ms, style=style, shaping=shaping)
-            lacking += _save(clip, job, options.stage)
+            parts: Iterable[Clip]
+            parts = face.parts(job.source, fps=fps, delay_ms=delay_ms, style=style, shaping=shaping)
+            if options.plot:
+                parts = [joined(parts)]
+            frames, missing = _save(parts, job, options.stage)
+            lacking += missing
         except DuomorphError as problem:
             failed.append(problem)
             continue
-        tell(f"{job.target}  {len(clip)} frames at {float(fps):.6g} fps")
+        tell(f"{job.target}  {frames} frames at {float(fps):.6g} fps")
         if not options.plot:
             continue
         from duomorph.plot import save_plot
 
         try:
-            save_plot(clip, audio.blocks(job.source), job.picture)
+            save_plot(joined(parts), audio.blocks(job.source), job.picture)
         except DuomorphError as problem:
             undrawn.append(problem)
             continue
@@ -197,7 +201,7 @@ def convert(
         try:
             clip = formats.read(job.source, format)
             clip = clip if fps is None else clip.resampled(fps)
-            lacking += _save(clip, job, stage)
+            lacking += _save([clip], job, stage)[1]
         except DuomorphError as problem:
             failed.append(problem)
             continue
@@ -210,11 +214,11 @@ def _own_head() -> scenes.Stage:
     return scenes.Stage()
 
 
-def _save(clip: Clip, job: Job, stage: scenes.Stage | None) -> list[str]:
-    """Write a clip; what is to be said of it."""
+def _save(parts: Iterable[Clip], job: Job, stage: scenes.Stage | None) -> tuple[int, list[str]]:
+    """Write a clip that comes in parts; its frames, and what is to be said of it."""
     if job.format not in scenes.FORMATS:
-        clip.save(job.target, job.format)
-        return []
-    stage = stage or _own_head()
+        return formats.write_parts(parts, job.target, job.format), []
+    clip, stage = joined(parts), stage or _own_head()
     missing = ", ".join(stage.write(clip, job.target, job.format))
-    return [f"{str(job.target)!r} is without {missing}: {stage.avatar.name} has no such shape"] if missing else []
+    lacks = [f"{str(job.target)!r} is without {missing}: {stage.avatar.name} has no such shape"] if missing else []
+    return len(clip), lacks

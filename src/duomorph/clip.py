@@ -9,7 +9,8 @@ One promise: frame k of a clip stands at exactly `start + k / fps` seconds.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from importlib import import_module
 from pathlib import Path
@@ -77,3 +78,11 @@ class Clip:
         """
         clip: Clip = import_module("duomorph.retime").resampled(self, fps)
         return clip
+
+
+def joined(parts: Iterable[Clip]) -> Clip:
+    """The clip that these parts, at least one, are when each follows the other; they have no `stamps` nor `beyond`."""
+    parts = list(parts)
+    angles = [part.angles for part in parts if part.angles is not None]
+    weights = np.concatenate([part.weights for part in parts])
+    return replace(parts[0], weights=weights, angles=np.concatenate(angles) if angles else None)

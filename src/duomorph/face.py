@@ -10,7 +10,7 @@ One promise: these two calls, `load` and what it returns, are all that a user ne
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from importlib import resources
@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from duomorph import audio
-from duomorph.clip import Clip
+from duomorph.clip import Clip, joined
 from duomorph.clock import SAMPLE_RATE, delay_ticks, frame_rate, nominal_hop
 from duomorph.errors import SettingError
 from duomorph.model.card import Provenance
@@ -116,17 +116,32 @@ class Face:
         Raises:
             AudioError: the sound cannot be read. SettingError: a setting is out of range.
         """
+        return joined(self.parts(sound, fps, delay_ms, style, rate, shaping))
+
+    def parts(
+        self,
+        sound: str | Path | NDArray[np.generic],
+        fps: int | float | str | Fraction = 30,
+        delay_ms: float = 100,
+        style: str | None = None,
+        rate: int = SAMPLE_RATE,
+        shaping: Shaping = RAW,
+    ) -> Iterator[Clip]:
+        """`animate` for sounds of any length: the clip in parts of seconds, each with its own `start`."""
         stream = self.stream(fps, delay_ms, style, shaping)
         blocks: Iterable[NDArray[np.float32]]
         blocks = audio.blocks(sound) if isinstance(sound, str | Path) else [audio.prepare(sound, rate)]
-        frames, angles = [], []
-        for block in blocks:
-            frames.append(stream.feed(block))
-            angles.append(stream.angles)
-        frames.append(stream.finish())
-        angles.append(stream.angles)
+
+        def frames() -> Iterator[NDArray[np.float32]]:
+            for block in blocks:
+                yield stream.feed(block)
+            yield stream.finish()
+
         lives = shaping.life.idle != "off"
-        return Clip(np.concatenate(frames), stream.fps, angles=np.concatenate(angles) if lives else None)
+        done = 0
+        for weights in frames():
+            yield Clip(weights, stream.fps, done / stream.fps, stream.angles if lives else None)
+            done += len(weights)
 
 
 def load(path: str | Path | None = None, threads: int = 1) -> Face:

@@ -10,7 +10,7 @@ whole or not at all.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -18,28 +18,29 @@ from typing import Final
 import numpy as np
 
 from duomorph import arkit, files
-from duomorph.clip import Clip
+from duomorph.clip import Clip, joined
 from duomorph.errors import FormatError
 from duomorph.formats import a2f, beat, jsonl, livelink, nim, npz, plain
 
 
 @dataclass(frozen=True)
 class Format:
-    """A codec and the suffix of its files."""
+    """A codec and the suffix of its files; `lines` of those that grow a frame a line: what a further part adds."""
 
     suffix: str
     encode: Callable[[Clip], bytes]
     decode: Callable[[bytes], Clip]
+    lines: Callable[[Clip], Iterator[bytes]] | None = None
 
 
 # By name. Of those that share a suffix the first is what that suffix means when writing.
 FORMATS: Final[dict[str, Format]] = {
-    "livelink": Format(".csv", livelink.encode, livelink.decode),
-    "nim": Format(".csv", nim.encode, nim.decode),
-    "plain": Format(".csv", plain.encode, plain.decode),
+    "livelink": Format(".csv", livelink.encode, livelink.decode, livelink.lines),
+    "nim": Format(".csv", nim.encode, nim.decode, nim.lines),
+    "plain": Format(".csv", plain.encode, plain.decode, plain.lines),
     "a2f": Format(".json", a2f.encode, a2f.decode),
     "beat": Format(".json", beat.encode, beat.decode),
-    "jsonl": Format(".jsonl", jsonl.encode, jsonl.decode),
+    "jsonl": Format(".jsonl", jsonl.encode, jsonl.decode, jsonl.lines),
     "npz": Format(".npz", npz.encode, npz.decode),
 }
 SUFFIXES: Final = tuple(dict.fromkeys(codec.suffix for codec in FORMATS.values()))
@@ -79,15 +80,41 @@ def write(take: Clip, path: str | Path, format: str | None = None) -> None:
     Raises:
         FormatError: unknown format, a clip that is none, or the file cannot be written.
     """
-    encode = codec(meant(path, format)).encode
-    for name, values, columns in (("weights", take.weights, arkit.COUNT), ("angles", take.angles, len(arkit.ANGLES))):
+    write_parts([take], path, format)
+
+
+def write_parts(parts: Iterable[Clip], path: str | Path, format: str | None = None) -> int:
+    """Write the clip that these parts, at least one, are when each follows the other, whole or not at all.
+
+    A format of lines needs the memory of one part. Raises as `write` does, and whatever taking a part raises.
+    Returns:
+        How many frames.
+    """
+    form = codec(meant(path, format))
+    checked = (_check(part, path) for part in parts)
+    if form.lines is None:
+        take = joined(checked)
+        files.write(path, form.encode(take))
+        return len(take)
+    with files.atomic(path) as temporary, temporary.open("wb") as out:
+        first = next(checked)
+        out.write(form.encode(first))
+        frames = len(first)
+        for part in checked:
+            out.writelines(form.lines(part))
+            frames += len(part)
+    return frames
+
+
+def _check(part: Clip, path: str | Path) -> Clip:
+    for name, values, columns in (("weights", part.weights, arkit.COUNT), ("angles", part.angles, len(arkit.ANGLES))):
         if values is None:
             continue
-        if values.shape != (len(take), columns) or not np.isfinite(values).all():
+        if values.shape != (len(part), columns) or not np.isfinite(values).all():
             raise FormatError(
                 f"cannot write {str(path)!r}: got {name} of shape {values.shape}, expected finite (frames, {columns})"
             )
-    files.write(path, encode(take))
+    return part
 
 
 def meant(path: str | Path, format: str | None = None) -> str:

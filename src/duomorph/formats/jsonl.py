@@ -91,17 +91,19 @@ def encode(clip: Clip) -> bytes:
         header["source"] = clip.source
     if clip.timecode is not None:
         header["timecode"] = str(clip.timecode)
+    return b"".join([(json.dumps(header) + "\n").encode("ascii"), *lines(clip)])
+
+
+def lines(clip: Clip) -> Iterator[bytes]:
+    """The clip's frames as JSON lines."""
     order = match(CSV_ORDER)
     row = np.empty(len(order), np.float32)
-    out = io.BytesIO()
-    out.write((json.dumps(header) + "\n").encode("ascii"))
     for k, weights in enumerate(clip.weights):
         row[order] = weights
         time, angles = float(clip.start + k / clip.fps), ""
         if clip.angles is not None:
             angles = f', "angles": {document.numbers(clip.angles[k])}'
-        out.write(f'{{"timestamp": {time!r}, "blendshapes": {document.numbers(row)}{angles}}}\n'.encode("ascii"))
-    return out.getvalue()
+        yield f'{{"timestamp": {time!r}, "blendshapes": {document.numbers(row)}{angles}}}\n'.encode("ascii")
 
 
 def decode(data: bytes) -> Clip:

@@ -13,10 +13,9 @@ reading makes the first row time 0 and keeps its wall clock in `timecode`. Rows 
 
 from __future__ import annotations
 
-import io
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Final
 
@@ -42,19 +41,21 @@ _TIMECODE: Final = re.compile(r"(\d{1,2}):(\d{1,2}):(\d{1,2})[:;](\d{1,2})(?:\.(
 
 def encode(clip: Clip) -> bytes:
     """The clip as a CSV file."""
+    return table.encode(HEADER, lines(clip))
+
+
+def lines(clip: Clip) -> Iterator[bytes]:
+    """The clip's frames as lines of a CSV file."""
     order = match(HEADER[2:])  # our shape -> its place in the row
     form = ",".join(["%.10f"] * COUNT)
     row = np.zeros(COUNT)
-    out = io.BytesIO()
-    out.write((",".join(HEADER) + "\n").encode("ascii"))
     for k, stamp in enumerate(_stamps(clip)):
         if stamp is None:  # the device dropped it
             continue
         row[order] = clip.weights[k] if clip.beyond is None else clip.weights[k] + clip.beyond[k]
         if clip.angles is not None:
             row[-len(ANGLES) :] = clip.angles[k]
-        out.write(f"{stamp},{COUNT},{form % tuple(row.tolist())}\n".encode("ascii"))
-    return out.getvalue()
+        yield f"{stamp},{COUNT},{form % tuple(row.tolist())}\n".encode("ascii")
 
 
 def decode(data: bytes) -> Clip:
@@ -63,13 +64,13 @@ def decode(data: bytes) -> Clip:
     Raises:
         FormatError: not such a file, or damaged.
     """
-    header, lines = table.rows(data, "Live Link Face CSV")
+    header, rows = table.rows(data, "Live Link Face CSV")
     if header[0].lower() != "timecode":
         raise FormatError("this is no Live Link Face CSV: expected a header that begins with Timecode; export it again")
     if len(header) < 2 or header[1].lower() != "blendshapecount":
         raise FormatError("the second column is not BlendshapeCount: expected Live Link Face's header; export it again")
     columns = match(header)
-    stamps, values = table.columns(lines, header, 0, range(2, len(header)))
+    stamps, values = table.columns(rows, header, 0, range(2, len(header)))
     ticks = _rising([_ticks(stamp, line) for line, stamp in enumerate(stamps, 2)])
     fps, numbers = frames([Fraction(tick, SECOND) for tick in ticks], Fraction(1, SECOND))
     whole = shapes(values, columns - 2, numbers, float(fps)).clip(LEAST, MOST).astype(np.float32)

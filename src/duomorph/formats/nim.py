@@ -11,6 +11,7 @@ Seconds in `timeCode`. The format holds no angles and no word on what was captur
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from duomorph import arkit
@@ -23,7 +24,12 @@ HEADER: Final = ("timeCode", *(PREFIX + name[0].upper() + name[1:] for name in a
 
 def encode(clip: Clip) -> bytes:
     """The clip as a CSV file; the numbers are the shortest that mean the same float32."""
-    return table.encode(clip, list(HEADER), clip.weights)
+    return table.encode(HEADER, lines(clip))
+
+
+def lines(clip: Clip) -> Iterator[bytes]:
+    """The clip's frames as lines of a CSV file."""
+    return table.written(clip, clip.weights)
 
 
 def decode(data: bytes) -> Clip:

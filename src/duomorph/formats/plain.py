@@ -13,6 +13,8 @@ there are any (HeadYaw, ..., radians).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from duomorph import arkit
@@ -22,10 +24,14 @@ from duomorph.formats import table
 
 def encode(clip: Clip) -> bytes:
     """The clip as a CSV file; the numbers are the shortest that mean the same float32."""
-    kept = np.flatnonzero(clip.captured)
-    header = [arkit.NAMES[shape] for shape in kept] + list(arkit.ANGLES if clip.angles is not None else ())
-    values = clip.weights[:, kept] if clip.angles is None else np.hstack([clip.weights[:, kept], clip.angles])
-    return table.encode(clip, ["time", *header], values)
+    names = [arkit.NAMES[shape] for shape in np.flatnonzero(clip.captured)]
+    return table.encode(["time", *names, *(arkit.ANGLES if clip.angles is not None else ())], lines(clip))
+
+
+def lines(clip: Clip) -> Iterator[bytes]:
+    """The clip's frames as lines of a CSV file."""
+    values = clip.weights[:, clip.captured]
+    return table.written(clip, values if clip.angles is None else np.hstack([values, clip.angles]))
 
 
 def decode(data: bytes) -> Clip:

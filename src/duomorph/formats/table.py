@@ -68,13 +68,15 @@ def columns(
     return stamps, np.array(values).reshape(len(stamps), len(places))
 
 
-def encode(clip: Clip, header: Sequence[str], values: NDArray[np.float32]) -> bytes:
-    """A table of `values` (T, columns) behind the seconds of the frames; the shortest numbers that mean the same."""
-    out = io.BytesIO()
-    out.write((",".join(header) + "\n").encode("ascii"))
+def encode(header: Sequence[str], lines: Iterable[bytes]) -> bytes:
+    """A whole table."""
+    return b"".join([(",".join(header) + "\n").encode("ascii"), *lines])
+
+
+def written(clip: Clip, values: NDArray[np.float32]) -> Iterator[bytes]:
+    """Lines of `values` (T, columns) behind the seconds of the frames; the shortest numbers that mean the same."""
     for time, row in zip(clip.times.tolist(), values, strict=True):
-        out.write(f"{time!r},{','.join(row.astype('U16').tolist())}\n".encode("ascii"))
-    return out.getvalue()
+        yield f"{time!r},{','.join(row.astype('U16').tolist())}\n".encode("ascii")
 
 
 def decode(data: bytes, kind: str, prefix: str, source: str = "") -> Clip:
