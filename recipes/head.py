@@ -66,7 +66,6 @@ class Part:
     faces: NDArray[np.intp]
     uv: Array
     deltas: Deltas = field(default_factory=dict)
-    glossy: bool = False
     seam: NDArray[np.intp] = field(default_factory=lambda: np.zeros((0, 2), np.intp))
 
     def normals(self, shape: str = "") -> Array:
@@ -128,7 +127,7 @@ def colour(name: str, count: int) -> Array:
     return np.tile([u, 0.95], (count, 1))
 
 
-def net(points: Array, name: str, closed: bool = False, flip: bool = False, glossy: bool = False) -> Part:
+def net(points: Array, name: str, closed: bool = False, flip: bool = False) -> Part:
     """A part of one colour from points (rows, columns, 3)."""
     rows, columns = points.shape[:2]
     faces = grid(rows, columns)
@@ -136,7 +135,6 @@ def net(points: Array, name: str, closed: bool = False, flip: bool = False, glos
         points.reshape(-1, 3),
         faces[:, ::-1] if flip else faces,
         colour(name, rows * columns),
-        glossy=glossy,
         seam=seam(rows, columns) if closed else np.zeros((0, 2), np.intp),
     )
 
@@ -355,11 +353,11 @@ def eyeball(s: float) -> list[Part]:
         radius = EYE_RADIUS + 0.0012 * lift
         points = np.stack([np.sin(polar) * np.cos(turned), np.sin(polar) * np.sin(turned), np.cos(polar)], -1)
         points = middle + radius * turn(points, 0, 1, s * OUTWARD)
-        parts.append(net(points, name, closed=True, flip=True, glossy=True))
+        parts.append(net(points, name, closed=True, flip=True))
     polar, turned = np.meshgrid(np.linspace(0, 0.10, 3), around[::2], indexing="ij")
     spot = np.stack([np.sin(polar) * np.cos(turned), np.sin(polar) * np.sin(turned), np.cos(polar)], -1)
     spot = turn(turn(spot, 0, 0, -0.22), 0, 1, s * OUTWARD + 0.20)
-    parts.append(net(middle + (EYE_RADIUS + 0.006) * spot, "glint", closed=True, flip=True, glossy=True))
+    parts.append(net(middle + (EYE_RADIUS + 0.006) * spot, "glint", closed=True, flip=True))
     side = "Left" if s > 0 else "Right"
     for part in parts:
         for way, angle in (("Up", -1), ("Down", 1)):
@@ -423,10 +421,10 @@ def lid(s: float, which: str) -> list[Part]:
     return parts
 
 
-def tube(path: Array, across: Array, out: Array, name: str, glossy: bool = False, sides: int = 10) -> Part:
+def tube(path: Array, across: Array, out: Array, name: str, sides: int = 10) -> Part:
     """A closed tube along a path (n, 3), as thick as the two half axes say at each point."""
     turned = np.linspace(0, 2 * np.pi, sides + 1)[:, None, None]
-    return net(path + np.cos(turned) * across + np.sin(turned) * out, name, closed=False, glossy=glossy)
+    return net(path + np.cos(turned) * across + np.sin(turned) * out, name)
 
 
 def oriented(part: Part) -> Part:
@@ -489,7 +487,7 @@ def inside(lips: Array) -> list[Part]:
     polar, turned = np.meshgrid(np.linspace(0, np.pi, 17), np.linspace(0, 2 * np.pi, 25), indexing="ij")
     ball = np.stack([np.sin(polar) * np.cos(turned), np.sin(polar) * np.sin(turned), np.cos(polar)], -1)
     ball[..., 1] -= 0.35 * np.exp(-((ball[..., 0] / 0.35) ** 2)) * (ball[..., 1] > 0) * ball[..., 1]  # its furrow
-    tongue = oriented(net(lips + [0, -0.125, -0.33] + ball * [0.145, 0.055, 0.21], "tongue", glossy=True))
+    tongue = oriented(net(lips + [0, -0.125, -0.33] + ball * [0.145, 0.055, 0.21], "tongue"))
     tongue = rigid(tongue, 0.93)
     tip = step(-0.6, 1.0, ball[..., 2]).reshape(-1, 1)
     tongue.deltas["tongueOut"] = tip * [0, 0.07, 0.34] + tip**3 * [0, -0.14, 0.03]

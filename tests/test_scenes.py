@@ -9,6 +9,7 @@ import sys
 from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
+from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from duomorph.errors import FormatError, SettingError
 from duomorph.scenes import gltf
 from duomorph.scenes.thin import kept
 from duomorph.wire import vmc
+from test_fuzz import damage
 from test_head import Figure
 from test_readme import example
 
@@ -193,11 +195,33 @@ def test_the_character_stays_as_it_was(tmp_path: Path, spoken: Clip) -> None:
     assert {**after, **{key: before[key] for key in ("accessors", "bufferViews", "buffers")}} == {
         **before, "animations": after["animations"]
     }  # fmt: skip
-    again = scenes.Stage(scenes.avatar.read(tmp_path / "take.glb"))
-    again.write(spoken, tmp_path / "twice.glb")
-    assert [found["name"] for found in gltf.unpack((tmp_path / "twice.glb").read_bytes())[0]["animations"]] == [
-        "Duomorph"
-    ]
+
+
+def test_an_animation_of_ours_makes_room_for_the_next(tmp_path: Path, spoken: Clip) -> None:
+    scenes.Stage().write(spoken, tmp_path / "once.glb")
+    once = (tmp_path / "once.glb").read_bytes()
+    scenes.Stage().write(only(jawOpen=0.5), tmp_path / "short.glb")
+    for first in ("once.glb", "short.glb"):
+        scenes.Stage.of(tmp_path / first).write(spoken, tmp_path / "twice.glb")
+        assert (tmp_path / "twice.glb").read_bytes() == once
+    scenes.Stage.of(tmp_path / "once.glb").write(only(0), tmp_path / "none.glb")
+    assert gltf.unpack((tmp_path / "none.glb").read_bytes())[1] == gltf.unpack(scenes.avatar.BUILT_IN.read_bytes())[1]
+
+
+def test_what_others_still_use_stays(tmp_path: Path) -> None:
+    """Another animation that plays numbers of ours keeps them."""
+    scenes.Stage.of(tolerance=0).write(only(jawOpen=0.5), tmp_path / "take.glb")
+    document, buffer = gltf.unpack((tmp_path / "take.glb").read_bytes())
+    (ours,) = document["animations"]
+    document["animations"].append({**ours, "name": "mine"})
+    (tmp_path / "both.glb").write_bytes(packed(document, buffer))
+    scenes.Stage.of(tmp_path / "both.glb", tolerance=0).write(only(jawOpen=0.75), tmp_path / "out.glb")
+    after, grown = gltf.unpack((tmp_path / "out.glb").read_bytes())
+    mine, ours = after["animations"]
+    assert (mine["name"], ours["name"]) == ("mine", "Duomorph")
+    for animation, value in ((mine, 0.5), (ours, 0.75)):
+        weights = gltf.numbers(after, grown, animation["samplers"][0]["output"]).reshape(4, 52)
+        assert weights[3, INDEX["jawOpen"]] == value
 
 
 HOUR = """
@@ -262,16 +286,25 @@ def test_mistakes(
     assert sorted(Path().iterdir()) == before
 
 
-@given(st.data())
-def test_damaged_characters_are_taken_or_refused_in_our_words(tmp_path: Path, data: st.DataObject) -> None:
-    path = characters.save(tmp_path / "me.vrm", ["m1", "jawOpen"], 1, {"jawOpen": {"m1": 1.0}, "aa": {"m1": 0.5}})
+HERE = [suffix for suffix in scenes.FORMATS if not suffix.startswith("usd") or find_spec("pxr")]
+
+
+@pytest.mark.parametrize("vrm", [None, 0, 1])
+@given(data=st.data())
+def test_damaged_characters_are_taken_or_refused_in_our_words(
+    tmp_path: Path, vrm: int | None, data: st.DataObject
+) -> None:
+    """Whatever is written, on a file that has an animation of ours already."""
+    expressions = {"jawOpen": {"m1": 1.0}, "aa" if vrm else "A": {"m1": 0.5}}
+    path = characters.save(tmp_path / "me.glb", ["m1", "jawOpen"], vrm, expressions)
+    clip = replace(only(jawOpen=0.5), angles=np.zeros((4, 9), np.float32))
+    scenes.Stage.of(path).write(clip, path)
     document, buffer = gltf.unpack(path.read_bytes())
-    hurt(document, data)
-    whole = packed(document, buffer)
-    path.write_bytes(whole[: data.draw(st.integers(len(whole) - 20, len(whole)))])
-    angles = np.zeros((4, 9), np.float32)
+    for _ in range(data.draw(st.integers(0, 3))):
+        hurt(document, data)
+    path.write_bytes(data.draw(damage(packed(document, buffer), 2000)))
     with suppress(FormatError):
-        scenes.Stage.of(path).write(replace(only(jawOpen=0.5), angles=angles), tmp_path / "out.glb")
+        scenes.Stage.of(path).write(clip, tmp_path / f"out.{data.draw(st.sampled_from(HERE))}")
 
 
 def hurt(thing: Any, data: st.DataObject) -> None:
@@ -415,3 +448,29 @@ def test_an_expression_that_moves_nothing_hides_no_shape(tmp_path: Path) -> None
     nobody = characters.save(tmp_path / "nobody.vrm", ["m1"], 1, {"aa": {}})
     with pytest.raises(FormatError, match="no ARKit shape"):
         scenes.Stage.of(nobody)
+
+
+@pytest.mark.parametrize("vrm", [0, 1])
+def test_a_vrma_names_presets_as_vrm_1_does_however_they_are_reached(tmp_path: Path, vrm: int) -> None:
+    names = ("aa", "happy") if vrm else ("A", "joy")
+    path = characters.save(tmp_path / "me.vrm", ["m"], vrm, {name: {"m": 1.0} for name in (*names, "Own", "lookUp")})
+    if vrm == 0:  # which calls its presets in another way
+        document, buffer = gltf.unpack(path.read_bytes())
+        for group in document["extensions"]["VRM"]["blendShapeMaster"]["blendShapeGroups"]:
+            group["presetName"] = {"joy": "joy", "lookUp": "lookup"}.get(group["name"], group["presetName"])
+        path.write_bytes(packed(document, buffer))
+    else:
+        document, buffer = gltf.unpack(path.read_bytes())
+        groups = document["extensions"]["VRMC_vrm"]["expressions"]
+        groups["preset"]["lookUp"] = groups["custom"].pop("lookUp")
+        path.write_bytes(packed(document, buffer))
+    first, second, up = ("aa", "happy", "lookUp") if vrm else ("a", "joy", "lookup")
+    shares = {"jawOpen": first, "mouthSmileLeft": second, "cheekPuff": "Own", "eyeLookUpLeft": up}
+    (tmp_path / "map.toml").write_text("".join(f"{shape} = '{name}'\n" for shape, name in shares.items()))
+    stage = scenes.Stage.of(path, tmp_path / "map.toml")
+    assert stage.write(only(**dict.fromkeys(shares, 0.5)), tmp_path / "take.vrma") == ["eyeLookUpLeft"]
+    extension = gltf.unpack((tmp_path / "take.vrma").read_bytes())[0]["extensions"]["VRMC_vrm_animation"]
+    assert {kind: set(some) for kind, some in extension["expressions"].items()} == {
+        "preset": {"aa", "happy"}, "custom": {"Own"},
+    }  # fmt: skip
+    assert set(extension["humanoid"]["humanBones"]) == set(characters.HUMAN) - {"chest", "neck"}, "all it requires"

@@ -1,4 +1,4 @@
-// What morph targets show at some times, as JSON: a list for each time of {name: [value in each mesh]}.
+// What is seen at some times, as JSON: a list of {shapes: {name: [value in each mesh]}, head: quaternion x y z w}.
 //   node play.mjs CHROMIUM FIGURE TIMES [MOTION]       a .glb with its animation, or a .vrm and a .vrma
 import { open, serve } from "./serve.mjs";
 

@@ -37,7 +37,12 @@ PRESETS: Final = {
     "A": "aa", "I": "ih", "U": "ou", "E": "ee", "O": "oh", "Joy": "happy", "Angry": "angry", "Sorrow": "sad",
     "Fun": "relaxed", "Blink": "blink", "Blink_L": "blinkLeft", "Blink_R": "blinkRight",
 }  # fmt: skip
+OTHERS: Final = {
+    "neutral": "neutral",
+    **{f"look{way.lower()}": f"look{way}" for way in ("Up", "Down", "Left", "Right")},
+}
 SIGNALS: Final = (*arkit.NAMES, *vmc.PRESET_NAMES)
+NAME: Final = "Duomorph"  # of our animation; an older one of this name goes
 BUILT_IN: Final = Path(__file__).parents[1] / "assets" / "head.glb"
 
 
@@ -47,7 +52,8 @@ class Avatar:
 
     Attributes:
         binds: for each of `SIGNALS` the morph targets that it moves; those without are not there.
-        expressions: for each of `SIGNALS` the VRM expression that stands for it.
+        expressions: for each of `SIGNALS` the VRM expressions that stand for it, with their share.
+        presets: for each VRM expression that is a preset what VRM 1 calls it.
         head: number of the node that turns with the head; None if there is none.
         above, rest: how its parents are turned, and itself, as quaternions x y z w.
         vrm: 0 or 1 for a VRM file of that version, None for others.
@@ -57,7 +63,8 @@ class Avatar:
     document: gltf.Document
     buffer: bytes
     binds: Mapping[str, list[Bind]]
-    expressions: Mapping[str, str]
+    expressions: Names
+    presets: Mapping[str, str]
     head: int | None
     above: Quaternion
     rest: Quaternion
@@ -145,7 +152,7 @@ def read(path: str | Path | None = None, mapped: Names | None = None) -> Avatar:
     path = BUILT_IN if path is None else Path(path)
     try:
         document, buffer = gltf.unpack(path.read_bytes())
-        return _found(path.name, document, buffer, mapped or {})
+        return _found(path.name, *_still(document, buffer), mapped or {})
     except OSError as problem:
         raise FormatError(f"cannot read {str(path)!r} ({problem.strerror}): expected .glb or .vrm") from None
     except FormatError as problem:
@@ -170,21 +177,21 @@ def _found(name: str, document: gltf.Document, buffer: bytes, mapped: Names) -> 
             counts[node] = count
             for target, label in enumerate(_labels(mesh)[:count]):
                 by_target.setdefault(label, []).append((node, target, 1.0))
-    vrm, expressions = _expressions(document, users)
+    vrm, expressions, presets = _expressions(document, users)
     binds: dict[str, list[Bind]] = {}
-    names: dict[str, str] = {}
+    names: dict[str, Mapping[str, float]] = {}
     for shape, shares in mapped.items():
         for label, share in shares.items():
             if label not in by_target and label not in expressions:
                 raise SettingError(f"{name} has no {label!r}: expected a morph target or expression; mend the mapping")
             some = by_target.get(label) or expressions[label]
             binds.setdefault(shape, []).extend((node, target, share * part) for node, target, part in some)
-            if label in expressions and share == 1 and len(shares) == 1:
-                names[shape] = label
+        if shares and all(label in expressions for label in shares):
+            names[shape] = shares
     for label, some in expressions.items():
         known = arkit.canonical(label)
         if some and known and known not in mapped and known not in names:
-            names[known], binds[known] = label, some
+            names[known], binds[known] = {label: 1.0}, some
     for label, some in by_target.items():
         known = arkit.canonical(label.rpartition(".")[2])
         if known and known not in mapped and known not in names:
@@ -194,16 +201,38 @@ def _found(name: str, document: gltf.Document, buffer: bytes, mapped: Names) -> 
         for preset, label in PRESETS.items():
             found = own.get(preset.lower(), own.get(label.lower()))
             if found is not None and expressions[found]:
-                names[preset], binds[preset] = found, expressions[found]
+                names[preset], binds[preset] = {found: 1.0}, expressions[found]
     if not binds:
         raise FormatError("it has no ARKit shape and no VRM expression: expected names such as jawOpen; use --mapping")
-    for node, target, _ in (bind for some in binds.values() for bind in some):
-        if not 0 <= target < counts[node]:
+    for node, target, share in (bind for some in binds.values() for bind in some):
+        if not (0 <= target < counts[node] and abs(share) < 1e6):
             raise IndexError(target)
     head = _head(document)
     above, rest = _axes(nodes, head)
     gltf.Builder(document, buffer)  # it takes the lists as they are
-    return Avatar(name, document, buffer, binds, names, head, above, rest, vrm, counts)
+    return Avatar(name, document, buffer, binds, names, presets, head, above, rest, vrm, counts)
+
+
+def _still(document: gltf.Document, buffer: bytes) -> tuple[gltf.Document, bytes]:
+    """Without an animation of ours, whose numbers stand at the end where nobody else came after us."""
+    own = [found for found in document.get("animations", ()) if found.get("name") == NAME]
+    others = [found for found in document.get("animations", ()) if found.get("name") != NAME]
+    if not own:
+        return document, buffer
+    document = {key: part for key, part in document.items() if key != "animations"}
+    document |= {"animations": others} if others else {}
+    gone = _read(own) - _read(others) - {skin.get("inverseBindMatrices") for skin in document.get("skins", ())}
+    for mesh in document.get("meshes", ()):
+        for primitive in mesh["primitives"]:
+            gone -= {primitive.get("indices"), *primitive["attributes"].values()}
+            gone -= {place for target in primitive.get("targets", ()) for place in target.values()}
+    return gltf.cut(document, buffer, gone)
+
+
+def _read(animations: Sequence[Mapping[str, Any]]) -> set[int]:
+    """The accessors that these animations play."""
+    samplers = [sampler for animation in animations for sampler in animation["samplers"]]
+    return {sampler[end] for sampler in samplers for end in ("input", "output")}
 
 
 def _labels(mesh: Mapping[str, Any]) -> list[str]:
@@ -214,27 +243,35 @@ def _labels(mesh: Mapping[str, Any]) -> list[str]:
     return []
 
 
-def _expressions(document: gltf.Document, users: Mapping[int, list[int]]) -> tuple[int | None, dict[str, list[Bind]]]:
-    """VRM's version, and its expressions by name: VRM 1 binds nodes from 0 to 1, VRM 0 meshes from 0 to 100."""
+def _expressions(
+    document: gltf.Document, users: Mapping[int, list[int]]
+) -> tuple[int | None, dict[str, list[Bind]], dict[str, str]]:
+    """VRM's version, its expressions by name, and what VRM 1 calls those that are presets: VRM 1 binds nodes from 0 to
+    1, VRM 0 meshes from 0 to 100."""
     extensions = document.get("extensions", {})
     found: dict[str, list[Bind]] = {}
+    presets: dict[str, str] = {}
     if one := extensions.get("VRMC_vrm"):
         groups = one.get("expressions", {})
+        presets = {name: name for name in groups.get("preset", ())}
         for name, entry in (*groups.get("preset", {}).items(), *groups.get("custom", {}).items()):
             binds = entry.get("morphTargetBinds", ())
             found[name] = [(bind["node"], bind["index"], float(bind["weight"])) for bind in binds]
-        return 1, found
+        return 1, found, presets
     if zero := extensions.get("VRM"):
+        known = OTHERS | {preset.lower(): name for preset, name in PRESETS.items()}
         for group in zero.get("blendShapeMaster", {}).get("blendShapeGroups", ()):
             preset = group.get("presetName", "unknown")
             name = group["name"] if preset in ("unknown", "") else preset
+            if name == preset and name in known:
+                presets[name] = known[name]
             found[name] = [
                 (node, bind["index"], bind["weight"] / 100)
                 for bind in group.get("binds", ())
                 for node in users.get(bind["mesh"], ())
             ]
-        return 0, found
-    return None, found
+        return 0, found, presets
+    return None, found, presets
 
 
 def _axes(nodes: Sequence[Mapping[str, Any]], place: int | None) -> tuple[Quaternion, Quaternion]:

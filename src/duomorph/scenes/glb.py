@@ -10,18 +10,17 @@ the others imply are left out; 0 keeps every frame as float32.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from duomorph.clip import Clip
 from duomorph.scenes import gltf
-from duomorph.scenes.avatar import Avatar, Quaternion, head_turns, product
+from duomorph.scenes.avatar import NAME, Avatar, Quaternion, head_turns, product
 from duomorph.scenes.thin import kept
 
-NAME: Final = "Duomorph"  # of the animation; an older one of this name goes
-BYTES_FROM: Final = 0.005  # of tolerance
+BYTES_FROM = 0.005  # of tolerance
 
 
 def encode(clip: Clip, avatar: Avatar, tolerance: float) -> bytes:
@@ -46,7 +45,7 @@ def encode(clip: Clip, avatar: Avatar, tolerance: float) -> bytes:
         if clip.angles is not None and avatar.head is not None:
             turned = _turned(clip.angles, avatar).astype(np.float32)
             add(avatar.head, "rotation", "VEC4", kept(turned, turned, tolerance / 5), turned, False)
-    animations = [found for found in avatar.document.get("animations", ()) if found.get("name") != NAME]
+    animations = list(avatar.document.get("animations", ()))
     if channels:
         animations.append({"name": NAME, "channels": channels, "samplers": samplers})
     return out.pack(avatar.document | ({"animations": animations} if animations else {}))

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Container
 from typing import Any, Final
 
 import numpy as np
@@ -139,6 +140,23 @@ def unpack(data: bytes) -> tuple[Document, bytes]:
     except (struct.error, ValueError, RecursionError):
         raise FormatError("this is no glTF 2 in one file: expected .glb; export it again") from None
     return document, rest[8 : 8 + size]
+
+
+def cut(document: Document, buffer: bytes, gone: Container[int]) -> tuple[Document, bytes]:
+    """Without the last accessors, as far as they are among `gone`, and without what they alone hold at the end."""
+    accessors, views = list(document.get("accessors", ())), list(document.get("bufferViews", ()))
+    free = set()
+    while accessors and len(accessors) - 1 in gone:
+        free.add(accessors.pop().get("bufferView"))
+    for accessor in accessors:
+        sparse = accessor.get("sparse", {"indices": {}, "values": {}})
+        free -= {part.get("bufferView") for part in (accessor, sparse["indices"], sparse["values"])}
+    free -= {image.get("bufferView") for image in document.get("images", ())}
+    while views and len(views) - 1 in free:
+        begin = views.pop().get("byteOffset", 0)
+        if all(view.get("byteOffset", 0) + view["byteLength"] <= begin for view in views):
+            buffer = buffer[:begin]
+    return document | {"accessors": accessors, "bufferViews": views}, buffer
 
 
 def numbers(document: Document, buffer: bytes, place: int) -> NDArray[np.float64]:

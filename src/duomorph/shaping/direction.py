@@ -77,7 +77,8 @@ def read(text: str) -> Score:
 def _file(path: str) -> Score:
     try:
         with Path(path).open(encoding="utf-8-sig", newline="") as lines:
-            rows = [row for row in csv.reader(lines) if any(row)]
+            reader = csv.reader(lines)
+            rows = [(reader.line_num, row) for row in reader if any(row)]
     except (OSError, ValueError, csv.Error) as problem:  # what is no UTF-8 is a ValueError
         reason = getattr(problem, "strerror", None) or problem
         expected = "expected joy=0.6,sad=0.2 or a CSV file with time,joy,sad"
@@ -88,9 +89,9 @@ def _file(path: str) -> Score:
         raise SettingError(f"cannot use {path!r:.80}: {problem}") from None
 
 
-def _keys(rows: list[list[str]]) -> Score:
-    """The score in the rows of a table."""
-    header = [name.strip().lower() for name in rows[0]] if rows else []
+def _keys(rows: list[tuple[int, list[str]]]) -> Score:
+    """The score in the rows of a table, each with the number of its line."""
+    header = [name.strip().lower() for name in rows[0][1]] if rows else []
     if header[:1] != ["time"] or len(header) < 2 or len(rows) < 2:
         raise SettingError("got no emotions by time: expected a first line time,joy,sad, then numbers like 0,0.6,0")
     places = [emotion(name) for name in header[1:]]
@@ -98,16 +99,16 @@ def _keys(rows: list[list[str]]) -> Score:
         raise SettingError("an emotion stands there twice: expected one column each; leave one out")
     table = np.zeros((len(rows) - 1, len(EMOTIONS)), dtype=np.float32)
     times = np.zeros(len(table))
-    for number, row in enumerate(rows[1:]):
+    for number, (line, row) in enumerate(rows[1:]):
         try:
             time, *values = map(float, row)
         except ValueError:
             time, values = np.nan, []
         if len(values) != len(places) or not all(0 <= value <= 1 for value in values):
             got, expected = ",".join(row)[:40], f"a time and {len(places)} strengths from 0 to 1"
-            raise SettingError(f"row {number + 2} is {got!r}: expected {expected}; mend it")
+            raise SettingError(f"line {line} is {got!r}: expected {expected}; mend it")
         if not (0 <= time <= LONGEST_S and (number == 0 or time > times[number - 1])):
-            raise SettingError(f"row {number + 2} is at {row[0]!r:.20} s: expected rising seconds from 0 on; sort them")
+            raise SettingError(f"line {line} is at {row[0]!r:.20} s: expected rising seconds from 0 on; sort them")
         times[number] = time
         table[number, places] = values
     return Score(times, table)
