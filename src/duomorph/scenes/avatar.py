@@ -55,6 +55,7 @@ class Avatar:
         expressions: for each of `SIGNALS` the VRM expressions that stand for it, with their share.
         presets: for each VRM expression that is a preset what VRM 1 calls it.
         head: number of the node that turns with the head; None if there is none.
+        parents: node -> the node that it hangs on.
         above, rest: how its parents are turned, and itself, as quaternions x y z w.
         vrm: 0 or 1 for a VRM file of that version, None for others.
     """
@@ -66,6 +67,7 @@ class Avatar:
     expressions: Names
     presets: Mapping[str, str]
     head: int | None
+    parents: Mapping[int, int]
     above: Quaternion
     rest: Quaternion
     vrm: int | None
@@ -83,11 +85,9 @@ class Avatar:
 
     def way(self, node: int) -> list[int]:
         """The node and those above it."""
-        nodes = self.document["nodes"]
-        parents = {child: place for place, above in enumerate(nodes) for child in above.get("children", ())}
         found = [node]
-        while found[-1] in parents and len(found) <= len(nodes):
-            found.append(parents[found[-1]])
+        while found[-1] in self.parents and len(found) <= len(self.parents):  # which ends in a circle too
+            found.append(self.parents[found[-1]])
         return found
 
     def label(self, node: int, target: int) -> str:
@@ -157,7 +157,7 @@ def read(path: str | Path | None = None, mapped: Names | None = None) -> Avatar:
         raise FormatError(f"cannot read {str(path)!r} ({problem.strerror}): expected .glb or .vrm") from None
     except FormatError as problem:
         raise FormatError(f"cannot read {str(path)!r}: {problem}") from None
-    except (KeyError, IndexError, TypeError, AttributeError, ValueError):
+    except gltf.DAMAGE:
         raise FormatError(f"cannot read {str(path)!r}: its glTF is damaged; export the character again") from None
 
 
@@ -205,12 +205,18 @@ def _found(name: str, document: gltf.Document, buffer: bytes, mapped: Names) -> 
     if not binds:
         raise FormatError("it has no ARKit shape and no VRM expression: expected names such as jawOpen; use --mapping")
     for node, target, share in (bind for some in binds.values() for bind in some):
-        if not (0 <= target < counts[node] and abs(share) < 1e6):
-            raise IndexError(target)
+        if not abs(share) < 1e6:
+            raise ValueError(share)
+        _place(target, range(counts[node]))
     head = _head(document)
-    above, rest = _axes(nodes, head)
+    parents = {_place(child, nodes): place for place, node in enumerate(nodes) for child in node.get("children", ())}
+    for node in nodes:
+        for key, width in (("translation", 3), ("rotation", 4), ("scale", 3), ("matrix", 16)):
+            if not np.isfinite(np.array(node.get(key, [0] * width), float).reshape(width)).all():
+                raise ValueError(key)
+    above, rest = _axes(nodes, parents, head)
     gltf.Builder(document, buffer)  # it takes the lists as they are
-    return Avatar(name, document, buffer, binds, names, presets, head, above, rest, vrm, counts)
+    return Avatar(name, document, buffer, binds, names, presets, head, parents, above, rest, vrm, counts)
 
 
 def _still(document: gltf.Document, buffer: bytes) -> tuple[gltf.Document, bytes]:
@@ -274,17 +280,18 @@ def _expressions(
     return None, found, presets
 
 
-def _axes(nodes: Sequence[Mapping[str, Any]], place: int | None) -> tuple[Quaternion, Quaternion]:
+def _axes(
+    nodes: Sequence[Mapping[str, Any]], parents: Mapping[int, int], place: int | None
+) -> tuple[Quaternion, Quaternion]:
     """How the parents of a node are turned, and itself."""
     above = rest = np.array([0.0, 0.0, 0.0, 1.0])
     if place is None:
         return above, rest
-    parents = {int(child): parent for parent, node in enumerate(nodes) for child in node.get("children", ())}
-    rest = np.array(nodes[place].get("rotation", above), float).reshape(4)
+    rest = np.array(nodes[place].get("rotation", above), float)
     for _ in nodes:  # no deeper than that, even in a circle
         if (place := parents.get(place)) is None:
             break
-        above = product(np.array(nodes[place].get("rotation", (0, 0, 0, 1)), float).reshape(4), above)
+        above = product(np.array(nodes[place].get("rotation", (0, 0, 0, 1)), float), above)
     return above, rest
 
 
@@ -323,6 +330,6 @@ def _head(document: gltf.Document) -> int | None:
 
 
 def _place(number: Any, things: Sequence[Any]) -> int:
-    if not isinstance(number, int) or not 0 <= number < len(things):
+    if type(number) is not int or not 0 <= number < len(things):
         raise IndexError(number)
     return number

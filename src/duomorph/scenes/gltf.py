@@ -29,7 +29,16 @@ MAGIC: Final = b"glTF"
 JSON: Final = 0x4E4F534A
 BIN: Final = 0x004E4942
 TYPES: Final = {"u1": 5121, "i1": 5120, "u2": 5123, "i2": 5122, "u4": 5125, "f4": 5126}  # numpy's kind -> glTF's
+DAMAGE: Final = (
+    KeyError,
+    IndexError,
+    TypeError,
+    AttributeError,
+    ValueError,
+    OverflowError,
+)  # what a damaged one raises
 KINDS: Final = {number: kind for kind, number in TYPES.items()}
+MOST: Final = 1 << 24  # zeros that take no room in the file
 WIDTHS: Final = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4}
 
 
@@ -170,14 +179,16 @@ def numbers(document: Document, buffer: bytes, place: int) -> NDArray[np.float64
         kind, width, count = KINDS[accessor["componentType"]], WIDTHS[accessor["type"]], accessor["count"]
         if "bufferView" in accessor:
             values = _cells(document, buffer, accessor, kind, count, width).astype(np.float64)
-        else:
+        elif count <= MOST:
             values = np.zeros((count, width))
+        else:
+            raise ValueError(f"{count} zeros")
         if sparse := accessor.get("sparse"):
             indices, some = sparse["indices"], sparse["count"]
             rows = _cells(document, buffer, indices, KINDS[indices["componentType"]], some, 1)[:, 0]
             values[rows] = _cells(document, buffer, sparse["values"], kind, some, width)
         return np.maximum(values / np.iinfo(kind).max, -1) if accessor.get("normalized") else values
-    except (KeyError, IndexError, TypeError, ValueError) as problem:
+    except DAMAGE as problem:
         raise FormatError(f"accessor {place} is damaged ({problem}): expected numbers; export the file again") from None
 
 

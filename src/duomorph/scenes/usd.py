@@ -19,9 +19,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from duomorph.clip import Clip
-from duomorph.errors import MissingExtra
+from duomorph.errors import FormatError, MissingExtra
 from duomorph.scenes import gltf
 from duomorph.scenes.avatar import Avatar
 from duomorph.scenes.thin import kept
@@ -88,29 +89,20 @@ def _written(clip: Clip, avatar: Avatar, tolerance: float, suffix: str) -> bytes
 
 def _mesh(pxr: Any, stage: Any, path: str, avatar: Avatar, node: int, labels: list[str]) -> None:
     """The mesh of a node with all its primitives as one, and its blend shapes below it."""
-    document, buffer = avatar.document, avatar.buffer
-    primitives = document["meshes"][document["nodes"][node]["mesh"]]["primitives"]
-
-    points = [gltf.numbers(document, buffer, primitive["attributes"]["POSITION"]) for primitive in primitives]
-    faces = [
-        gltf.numbers(document, buffer, primitive["indices"])[:, 0] if "indices" in primitive else np.arange(len(some))
-        for primitive, some in zip(primitives, points, strict=True)
-    ]
-    starts = np.cumsum([0, *(len(some) for some in points)])
-    corners = np.concatenate([some + start for some, start in zip(faces, starts, strict=False)]).astype(np.int32)
+    try:
+        points, corners, shapes = _geometry(avatar, node, len(labels))
+    except gltf.DAMAGE as problem:
+        raise FormatError(
+            f"a mesh of {avatar.name} is damaged ({problem!r}): expected points; export it again"
+        ) from None
     mesh = pxr.UsdGeom.Mesh.Define(stage, path)
-    mesh.CreatePointsAttr(pxr.Vt.Vec3fArray.FromNumpy(np.concatenate(points).astype(np.float32)))
+    mesh.CreatePointsAttr(pxr.Vt.Vec3fArray.FromNumpy(points))
     mesh.CreateFaceVertexIndicesAttr(pxr.Vt.IntArray.FromNumpy(corners))
     mesh.CreateFaceVertexCountsAttr(pxr.Vt.IntArray.FromNumpy(np.full(len(corners) // 3, 3, np.int32)))
     mesh.CreateSubdivisionSchemeAttr("none")
     mesh.AddTransformOp().Set(_placed(pxr, avatar, node))
     targets = []
-    for k, label in enumerate(labels):
-        targets_of = [primitive["targets"][k].get("POSITION") for primitive in primitives]
-        offsets = np.concatenate([
-            np.zeros_like(some) if place is None else gltf.numbers(document, buffer, place)
-            for place, some in zip(targets_of, points, strict=True)
-        ]).astype(np.float32)  # fmt: skip
+    for label, offsets in zip(labels, shapes, strict=True):
         moved = np.flatnonzero(np.abs(offsets).max(1)).astype(np.int32)
         shape = pxr.UsdSkel.BlendShape.Define(stage, f"{path}/{label}")
         shape.CreateOffsetsAttr(pxr.Vt.Vec3fArray.FromNumpy(offsets[moved]))
@@ -120,6 +112,32 @@ def _mesh(pxr: Any, stage: Any, path: str, avatar: Avatar, node: int, labels: li
     binding.CreateSkeletonRel().SetTargets(["/Character/Skeleton"])
     binding.CreateBlendShapesAttr(labels)
     binding.CreateBlendShapeTargetsRel().SetTargets(targets)
+
+
+def _geometry(
+    avatar: Avatar, node: int, count: int
+) -> tuple[NDArray[np.float32], NDArray[np.int32], list[NDArray[np.float32]]]:
+    """Points, corners of the triangles, and what each of `count` morph targets adds to the points."""
+    document, buffer = avatar.document, avatar.buffer
+    primitives = document["meshes"][document["nodes"][node]["mesh"]]["primitives"]
+    points = [gltf.numbers(document, buffer, primitive["attributes"]["POSITION"]) for primitive in primitives]
+    faces = [
+        gltf.numbers(document, buffer, primitive["indices"])[:, 0] if "indices" in primitive else np.arange(len(some))
+        for primitive, some in zip(primitives, points, strict=True)
+    ]
+    if not all(((some >= 0) & (some < len(own))).all() for some, own in zip(faces, points, strict=True)):
+        raise ValueError("corners without a point")
+    starts = np.cumsum([0, *(len(some) for some in points)])
+    corners = np.concatenate([some + start for some, start in zip(faces, starts, strict=False)]).astype(np.int32)
+    shapes = []
+    for k in range(count):
+        places = [primitive["targets"][k].get("POSITION") for primitive in primitives]
+        offsets = [
+            np.zeros_like(some) if place is None else gltf.numbers(document, buffer, place)
+            for place, some in zip(places, points, strict=True)
+        ]
+        shapes.append(np.concatenate(offsets).astype(np.float32))
+    return np.concatenate(points).astype(np.float32), corners, shapes
 
 
 def _placed(pxr: Any, avatar: Avatar, node: int) -> Any:
