@@ -483,7 +483,7 @@ def inside(lips: Array) -> list[Part]:
     for jaw, place, high in ((0.0, [0, 0.004, -0.125], 0.054), (1.0, [0, -0.105, -0.165], 0.048)):
         path = lips + place + arch * ([1, 1, 1] if not jaw else [0.94, 1, 0.94])
         tall = high * (notch if not jaw else 0.5 + 0.5 * notch)[:, None] * [0, 1, 0]
-        parts.append(rigid(oriented(tube(path, end * tall, 0.025 * end * out, "teeth", True, 12)), jaw))
+        parts.append(rigid(oriented(tube(path, end * tall, 0.025 * end * out, "teeth", 12)), jaw))
     polar, turned = np.meshgrid(np.linspace(0, np.pi, 17), np.linspace(0, 2 * np.pi, 25), indexing="ij")
     ball = np.stack([np.sin(polar) * np.cos(turned), np.sin(polar) * np.sin(turned), np.cos(polar)], -1)
     ball[..., 1] -= 0.35 * np.exp(-((ball[..., 0] / 0.35) ** 2)) * (ball[..., 1] > 0) * ball[..., 1]  # its furrow
