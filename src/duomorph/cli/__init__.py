@@ -294,6 +294,7 @@ def add_bench(verbs: Verbs) -> None:
     verb.add_argument("--sound", metavar="FILE", type=Path, help="speech to use (default: the sample that came along)")
     verb.add_argument("--seconds", type=float, default=60.0, help="of speech, repeated as needed (default 60)")
     verb.add_argument("--live", action="store_true", help="how late live frames are, and how many streams fit")
+    verb.add_argument("--long", action="store_true", help="also an hour of sound: memory, and cost against length")
     _add_model(verb)
     _add_json(verb)
     verb.set_defaults(run=_bench)
@@ -309,7 +310,7 @@ def _bench(arguments: argparse.Namespace) -> int:
         from duomorph.live import bench as live
 
         return _save_json(arguments, live.main(arguments.model, arguments.seconds, arguments.sound))
-    return _save_json(arguments, bench.main(arguments.model, arguments.seconds, arguments.sound))
+    return _save_json(arguments, bench.main(arguments.model, arguments.seconds, arguments.sound, arguments.long))
 
 
 def add_train(verbs: Verbs) -> None:
