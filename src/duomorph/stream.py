@@ -6,8 +6,10 @@ One promise: any chunking of the same sound gives the same frames, and `animate`
     frames = stream.feed(samples)      # (S,) at 16 kHz -> (n, 52), as soon as they are due
     frames = stream.finish()           # the rest; then `reset()` begins a new clip
 
-The network ticks at 60 Hz. A frame at k/fps lies on a tick (30, 60 fps) or between two (others: interpolated). The
-voice features of sound that no tick waits for are put off: `catch_up()` does what is left, between frames.
+The network ticks at 60 Hz. A frame at k/fps lies on a tick (30, 60 fps) or between two (others: interpolated). Sound
+waits until it completes a frame, then its ticks are done in one; at 30 fps the network gives every second of them, at
+little more than half the work. The voice features of sound that no tick waits for are put off: `catch_up()` does what
+is left, between frames.
 """
 
 from __future__ import annotations
@@ -22,10 +24,10 @@ from numpy.typing import NDArray
 
 from duomorph import arkit
 from duomorph.audio import MAX_LEVEL
-from duomorph.clock import ROWS_PER_TICK, SAMPLE_RATE, TICK_RATE, end_sample, frame_count
-from duomorph.emotion import WINDOWS, EmotionTrack
+from duomorph.clock import SAMPLE_RATE, TICK_RATE, end_sample, frame_count, index_at
+from duomorph.emotion import EmotionTrack
 from duomorph.errors import AudioError
-from duomorph.mel import MelConfig, MelStream
+from duomorph.mel import MelStream
 from duomorph.model.config import held_update
 from duomorph.model.engine import Engine
 from duomorph.shaping import RAW, Shaper, Shaping, Turn
@@ -35,7 +37,6 @@ Float32 = NDArray[np.float32]
 POSE: Final = arkit.COUNT + len(arkit.ANGLES)  # 61
 BLOCK: Final = 2 * SAMPLE_RATE  # most samples at once: bounds memory, no result depends on it
 PATIENCE: Final = SAMPLE_RATE * 3 // 20  # samples that are worth a step of the emotion stream: twice an update
-REST_TICKS: Final = TICK_RATE  # of silence, after which the face is at rest
 
 
 @dataclass(frozen=True)
@@ -72,9 +73,11 @@ class Stream:
         """`delay` in ticks of 1/60 s; `style` an index into the model's styles: `Face.stream` checks and fills them."""
         self.fps, self.delay = fps, delay
         self._engine, self._style = engine, style
+        self._stride = 2 if 2 * fps == TICK_RATE else 1  # ticks from curve to curve
         self._mel = MelStream()
         self._emotion = EmotionTrack(np.array(engine.provenance.neutral, dtype=np.float32))
-        self._shaper = Shaper(shaping, delay, self._rest() if shaping.needs_rest else np.zeros(arkit.COUNT, np.float32))
+        self._shaping = shaping
+        self._shaper = self._new_shaper()
         self.reset()
 
     def reset(self, at: Fraction | None = None) -> None:
@@ -90,6 +93,7 @@ class Stream:
         self._state = self._engine.start()
         self._updates = np.zeros((0, self._engine.config.emotion_inputs), dtype=np.float32)  # from the held one on
         self._held = 0  # number of the update in row 0
+        self._waiting = np.zeros(0, dtype=np.float32)  # for the rest of a frame
         self._unheard = np.zeros(0, dtype=np.float32)  # by the emotion stream
         self._ticks = 0  # given to the network so far
         self._poses = np.zeros((0, POSE), dtype=np.float32)  # curves and angles of ticks not yet all used
@@ -138,11 +142,15 @@ class Stream:
         self._samples += len(samples)
         return self._advance(samples, frame_count(self._samples, self.fps))
 
+    @property
+    def behind(self) -> bool:
+        """Is there work that no frame has waited for?"""
+        return held_update(self._ticks) >= self._held + len(self._updates) or len(self._unheard) >= PATIENCE
+
     def catch_up(self) -> None:
-        """Do the work that no frame has waited for, so that the next does not either. `feed` begins with it: who calls
-        it between one frame and the next sound gets the same frames sooner."""
-        due = held_update(self._ticks) >= self._held + len(self._updates)
-        if due or len(self._unheard) >= PATIENCE:
+        """Do that work, so that the next frame does not wait for it either. `feed` begins with it: who calls it between
+        one frame and the next sound gets the same frames sooner."""
+        if self.behind:
             self._listen()
 
     def finish(self) -> Float32:
@@ -151,49 +159,66 @@ class Stream:
             return self._given(np.zeros((0, POSE), dtype=np.float32))
         self._open = False
         total = frame_count(self._samples, self.fps)
-        last = math.ceil((total - 1) * TICK_RATE / self.fps) + self.delay
-        silence = np.zeros(max(0, end_sample(last, TICK_RATE) - self._samples), dtype=np.float32)
+        needed = end_sample(self._last_tick(total - 1), TICK_RATE)
+        silence = np.zeros(max(0, needed - self._samples), dtype=np.float32)
         return self._advance(silence, total)
 
     def turn(self, turn: Turn) -> None:
         """Turn knobs: from the next tick on, and within 0.3 s, without a jump."""
-        self._shaper.turn(turn, self._rest)
+        self._shaper.turn(turn, lambda: self._engine.rest(self._style, self.delay))
+
+    def rest(self) -> Float32:
+        """(52,) the face, shaped as at the start, after a second of silence."""
+        silent = np.tile(self._engine.rest(self._style, self.delay), (TICK_RATE + 1, 1))
+        pose: Float32 = self._new_shaper().feed(np.zeros(SAMPLE_RATE, dtype=np.float32), silent)[-1]
+        return pose[: arkit.COUNT]
+
+    def _new_shaper(self) -> Shaper:
+        needed = self._shaping.needs_rest
+        rest = self._engine.rest(self._style, self.delay) if needed else np.zeros(arkit.COUNT, dtype=np.float32)
+        return Shaper(self._shaping, self.delay, rest)
 
     def _advance(self, samples: Float32, limit: int) -> Float32:
         """Feed everything downstream; give the frames that are complete, up to number `limit`."""
-        blocks = [samples[begin : begin + BLOCK] for begin in range(0, len(samples), BLOCK)]
-        self._poses = np.concatenate([self._poses, *map(self._hear, blocks)])
+        blocks = [samples[begin : begin + BLOCK] for begin in range(0, len(samples), BLOCK)] or [samples]
+        self._poses = np.concatenate([self._poses, *map(self._wait, blocks)])
         return self._collect(limit)
+
+    def _wait(self, samples: Float32) -> Float32:
+        """Hear what completes frames, and keep the rest: (S,) -> the poses (n, 61) of their ticks."""
+        begin = max(0, end_sample(self._ticks - 1, TICK_RATE))  # sample number of _waiting[0]
+        self._waiting = np.concatenate([self._waiting, samples])
+        known = index_at(begin + len(self._waiting), TICK_RATE)
+        last = self._last_tick(math.floor((known - self.delay) * self.fps / TICK_RATE))
+        if last < self._ticks:
+            return self._poses[:0]
+        whole = end_sample(last, TICK_RATE) - begin
+        heard, self._waiting = self._waiting[:whole], self._waiting[whole:]
+        return self._hear(heard)
+
+    def _last_tick(self, frame: int) -> int:
+        """That the frame needs; before the clip too."""
+        return math.ceil(frame * TICK_RATE / self.fps) + self.delay
 
     def _hear(self, samples: Float32) -> Float32:
         """One block through features and network: (S,) -> the poses (n, 61) of the ticks it completes."""
         mel = self._mel.feed(samples)  # (n, 2, 80)
         self._unheard = np.concatenate([self._unheard, samples])
-        if not len(mel):
-            return self._shaper.feed(samples, np.zeros((0, arkit.COUNT), dtype=np.float32))
         update = held_update(self._ticks + np.arange(len(mel)))
         if update[-1] >= self._held + len(self._updates):  # an update within the block
             self._listen()
         rows = self._updates[: update[-1] - self._held + 1]
-        weights, self._state = self._engine.step(mel, rows, update - self._held, self._style, self.delay, self._state)
+        slot = update - self._held
+        weights, self._state = self._engine.step(mel, rows, slot, self._style, self.delay, self._state, self._stride)
         self._ticks += len(mel)
         self._updates = self._updates[update[-1] - self._held :]
         self._held = int(update[-1])
-        return self._shaper.feed(samples, weights)
+        return self._shaper.feed(samples, weights.repeat(self._stride, axis=0)[-len(mel) :])
 
     def _listen(self) -> None:
         """What was put off, to the emotion stream."""
         self._updates = np.concatenate([self._updates, self._emotion.feed(self._unheard)])
         self._unheard = self._unheard[:0]
-
-    def _rest(self) -> Float32:
-        """(52,) the face after a while of silence."""
-        mel = np.full((REST_TICKS, ROWS_PER_TICK, self._engine.config.bands), -MelConfig.depth, dtype=np.float32)
-        neutral = np.tile(np.array(self._engine.provenance.neutral, dtype=np.float32), (1, WINDOWS))
-        slot = np.zeros(REST_TICKS, dtype=np.int64)
-        weights, _ = self._engine.step(mel, neutral, slot, self._style, self.delay, self._engine.start())
-        rest: Float32 = weights[-1]
-        return rest
 
     def _collect(self, limit: int) -> Float32:
         """Frames between the ticks at hand."""

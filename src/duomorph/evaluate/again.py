@@ -60,7 +60,7 @@ def smoothing(face: Face, played: list[Played]) -> dict[str, float | None] | Non
     alpha = 1 / (1 + TICK_RATE * delay_s)
     before, after = [], []
     for one in played:
-        raw = metrics.unsmoothed(one.clip.weights, alpha)[one.known[1:]]
+        raw = metrics.unsmoothed(one.clip.weights, alpha)[one.known[2:]]
         truth = one.truth[len(one.truth) - len(raw) :]
         before.append((raw, truth))
         after.append((one.predicted[len(one.truth) - len(raw) :], truth))

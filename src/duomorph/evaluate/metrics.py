@@ -156,9 +156,12 @@ def consistency(predicted: Float32, truth: Float32) -> float:
 
 
 def unsmoothed(curves: Float32, alpha: Floats) -> Float32:
-    """What y = alpha x + (1 - alpha) y_before was made from: y (n, 52) -> x (n - 1, 52), of frames 1, 2, ..."""
-    x: Float32 = ((curves[1:] - (1 - alpha) * curves[:-1]) / alpha).astype(np.float32)
-    return x
+    """What `Network.smoothed` made them from: y (n, 52) at 60 fps -> x (n - 2, 52), of frames 2, 3, ..."""
+    x = curves.astype(np.float64)
+    share = (1 - alpha) * alpha / 2  # of the curve 1/30 s before
+    for n in range(2, len(x)):
+        x[n] = (curves[n] - (1 - alpha) ** 2 * curves[n - 2] - share * x[n - 2]) / (alpha + share)
+    return x[2:].astype(np.float32)
 
 
 # -- windows

@@ -8,13 +8,15 @@ what cannot be on time is dropped whole, and counted, while the clock of the sam
             sink.send(frame)
 
 Nothing here runs by itself: whoever iterates does the work, in his own thread, so that sessions share only the model,
-which keeps no state. `async for` lends each session a thread of its own.
+which keeps no state. `async for` over blocks that asyncio brings has as many threads as there are cores, for all such
+sessions together: more would only fight over the interpreter. Over another source it has one of its own, which waits.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
+import os
 import time
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
@@ -45,6 +47,7 @@ WAIT_S: Final = 0.02  # at most, for sound, before commands are looked at
 LATE_S: Final = 0.05  # behind its time, a frame that others follow is dropped
 BEHIND_S: Final = 1.0  # of sound waiting: all but the last KEEP_S of it is skipped
 KEEP_S: Final = 0.1
+_WORKERS: Final = ThreadPoolExecutor(os.cpu_count(), "duomorph live")  # of all that asyncio brings blocks for
 _NONE: Final[Mapping[str, float]] = {}
 ANCHOR_S: Final = 1.0  # over so much of sound, and at most twice that, its clock is compared with ours
 
@@ -122,7 +125,6 @@ class Live:
         self._due: deque[tuple[float, Frame]] = deque()  # made, and the moments at which they may leave
         self._anchor = Anchor()
         self._heard = 0  # samples of the source
-        self._waiting = NOTHING  # at 16 kHz, until it is worth a step
         self._until_due_s = float(self._voice.stream.lookahead_s) + self.source.block_s
         self._stopped = self._closed = False
 
@@ -171,7 +173,7 @@ class Live:
                 self._hear(block)
                 yield from self._leave()
                 if not self._due:
-                    self._voice.catch_up()
+                    self._voice.stream.catch_up()
             self._finish()
             while self._due and not self._closed:
                 yield from self._leave()
@@ -181,26 +183,30 @@ class Live:
 
     async def __aiter__(self) -> AsyncIterator[Frame]:
         loop = asyncio.get_running_loop()
-        worker = ThreadPoolExecutor(1, "duomorph live")
-        try:
-            if self._blocks is None:
+        if self._blocks is None:
+            worker = ThreadPoolExecutor(1, "duomorph live")
+            try:
                 frames = iter(self)
                 while (frame := await loop.run_in_executor(worker, next, frames, None)) is not None:
                     yield frame
-                return
+            finally:
+                self.close()
+                worker.shutdown(wait=False)
+            return
+        try:
             async for block in self._blocks:
-                await loop.run_in_executor(worker, self._hear, Block(mono(block), None))
+                await loop.run_in_executor(_WORKERS, self._hear, Block(mono(block), None))
                 for frame in self._leave():
                     yield frame
-                await loop.run_in_executor(worker, self._voice.catch_up)
+                if self._voice.stream.behind:
+                    await loop.run_in_executor(_WORKERS, self._voice.stream.catch_up)
                 if self._stopped:
                     break
-            await loop.run_in_executor(worker, self._finish)
+            await loop.run_in_executor(_WORKERS, self._finish)
             for frame in self._leave():
                 yield frame
         finally:
             self.close()
-            worker.shutdown(wait=False)
 
     def _wait(self) -> float:
         """Seconds until there is something to do, but for sound."""
@@ -216,20 +222,13 @@ class Live:
             self._anchor.hear(self._heard / self.source.rate, block.at)
         sound = self._resampler.feed(block.samples)
         self.stats.level_db = 10 * math.log10(np.square(sound).sum() / max(len(sound), 1) + 1e-12)
-        self._waiting = np.concatenate([self._waiting, sound])
-        over = len(self._waiting) - round(KEEP_S * SAMPLE_RATE)
-        if block.at is not None and len(self._waiting) > BEHIND_S * SAMPLE_RATE:
+        over = len(sound) - round(KEEP_S * SAMPLE_RATE)
+        if block.at is not None and len(sound) > BEHIND_S * SAMPLE_RATE:
             self.stats.skipped_s += over / SAMPLE_RATE
-            self._take(self._waiting[:over], [])
+            self._take(sound[:over], [])
             self._voice.skip(over)
-            self._waiting = self._waiting[over:]
-        if self._voice.hurries(len(self._waiting)):
-            self._feed()
-
-    def _feed(self) -> None:
-        """What waits, to the voice."""
+            sound = sound[over:]
         began = time.perf_counter()
-        sound, self._waiting = self._waiting, NOTHING
         frames = self._voice.feed(sound)
         if frames:
             self.stats.compute_s = time.perf_counter() - began
@@ -243,7 +242,6 @@ class Live:
 
     def _finish(self) -> None:
         """Put the last frames in the queue."""
-        self._feed()
         self._queue(NOTHING, self._voice.finish())
 
     def _leave(self) -> Iterator[Frame]:
@@ -272,7 +270,6 @@ class Live:
         asked = {order for order in orders if isinstance(order, Command)}
         if not asked:
             return
-        self._feed()
         self.source.discard()
         if Command.RESET in asked:
             self._voice.reset()

@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from duomorph.clock import SAMPLE_RATE, TICK_RATE, frame_count, index_at
+from duomorph.clock import SAMPLE_RATE, frame_count
 from duomorph.face import Face
 from duomorph.shaping import OPENING, SHIPPED, Shaping, Turn
 from duomorph.shaping.motion import ARTICULATION
@@ -41,9 +41,8 @@ class Voice:
         """As `Face.stream`, and raises as it does."""
         self.stream = face.stream(fps, delay_ms, style, shaping)
         self.fps = self.stream.fps
-        self._rest = self.stream.feed(np.zeros(SAMPLE_RATE, dtype=np.float32))[-1]
+        self._rest = self.stream.rest()
         self._rest[OPENING] = 0
-        self.stream.reset()
         self.heard = 0  # samples
         self._next = 0  # frame to give
         self._made = 0  # frame that the stream makes next; behind `_next` they are made again, and not given again
@@ -56,19 +55,9 @@ class Voice:
         self.heard += len(sound)
         return self._given(rows)
 
-    def catch_up(self) -> None:
-        """Do what the frames given did not wait for, before there is more sound."""
-        self.stream.catch_up()
-
     def turn(self, turn: Turn) -> None:
         """Turn knobs, from the next frame that is made on."""
         self.stream.turn(turn)
-
-    def hurries(self, samples: int) -> bool:
-        """Is it time to feed so many? They complete a frame, or no step of the network, so that nothing is computed
-        by halves: at 30 fps two steps in one cost little more than one."""
-        before, after = (index_at(count, TICK_RATE) for count in (self.heard, self.heard + samples))
-        return before == after or Fraction(after - self.stream.delay, TICK_RATE) * self.fps >= self._next
 
     def finish(self) -> list[Frame]:
         """The frames still due; in all there are exactly `frame_count(heard, fps)`, less those that were skipped."""

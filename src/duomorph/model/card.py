@@ -17,7 +17,7 @@ from duomorph.mel import MelConfig
 from duomorph.model.config import MANY, ModelConfig
 
 KIND: Final = "duomorph face model 1"
-GRAPH: Final = f"1, 2 or {MANY} ticks, stride 1 or 2"  # what an exported graph takes
+GRAPH: Final = f"1, 2 or {MANY} ticks, stride 1 or 2, smoothed over 1/30 s"  # what an exported graph takes and does
 FEATURES: Final = json.dumps({"mel": asdict(MelConfig()), "egemaps": EGEMAPS_VERSION})  # what a model is trained on
 
 

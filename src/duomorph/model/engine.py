@@ -1,6 +1,6 @@
 """The network at run time: ONNX Runtime, state in and out, no torch.
 
-One promise: the engine keeps nothing between calls, so any number of streams and threads may share one.
+One promise: the engine keeps nothing of a voice between calls, so any number of streams and threads may share one.
 
     engine = Engine.open(path)
     weights, state = engine.step(mel, emotion, slot, style, delay, engine.start())
@@ -12,19 +12,25 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
+from duomorph.clock import ROWS_PER_TICK, TICK_RATE
+from duomorph.emotion import WINDOWS
 from duomorph.errors import ModelError
+from duomorph.mel import MelConfig
 from duomorph.model.card import GRAPH, Provenance, read_metadata
 from duomorph.model.config import MANY, ModelConfig
 
 Float32 = NDArray[np.float32]
 State = dict[str, Float32]
+
+REST_TICKS: Final = TICK_RATE  # of silence, after which the face is at rest
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,7 @@ class Engine:
     _session: ort.InferenceSession
     _shapes: dict[str, list[int]]
     _outputs: list[str]
+    _rests: dict[tuple[int, int], Float32] = field(default_factory=dict)
 
     @classmethod
     def open(cls, path: str | Path, threads: int = 1) -> Engine:
@@ -57,7 +64,6 @@ class Engine:
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 4
-        options.enable_cpu_mem_arena = False  # blocks differ in size; an arena would keep the largest of each
         try:
             session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as problem:  # onnxruntime has no common base class for its errors
@@ -87,6 +93,15 @@ class Engine:
     def start(self) -> State:
         """The state before the first sample: all zeros."""
         return {name: np.zeros((1, *shape), dtype=np.float32) for name, shape in self._shapes.items()}
+
+    def rest(self, style: int, delay: int) -> Float32:
+        """(52,) the face after a while of silence; worked out once."""
+        if (style, delay) not in self._rests:
+            mel = np.full((REST_TICKS, ROWS_PER_TICK, self.config.bands), -MelConfig.depth, dtype=np.float32)
+            neutral = np.tile(np.array(self.provenance.neutral, dtype=np.float32), (1, WINDOWS))
+            weights, _ = self.step(mel, neutral, np.zeros(REST_TICKS, dtype=np.int64), style, delay, self.start())
+            self._rests[style, delay] = weights[-1]
+        return self._rests[style, delay]
 
     def step(
         self,

@@ -38,11 +38,22 @@ class State:
     temporal: Tensor  # (B, blocks, (taps - 1) * ticks between taps, C, d)
     emotion: Tensor  # (B, updates - 1, 2 d) keys and values before the held update
     heard: Tensor  # (B, updates - 1) 1 where that update exists
-    smooth: Tensor  # (B, C) last output
-    started: Tensor  # (B, 1) 0 before the first tick
+    smooth: Tensor  # (B, 2, 2 / stride, C) the last curves of 1/30 s before their smoothing, and after
+    started: Tensor  # (B, 2 / stride) 0 before the first tick
 
 
 STATE_NAMES = tuple(field.name for field in fields(State))
+
+
+def _recursion(x: Tensor, before: Tensor, decay: Tensor) -> Tensor:
+    """y_t = x_t + exp(decay) y_(t-lag) of a block in closed form: (B, N, C) after the last `lag` y, (B, lag, C)."""
+    lag = before.shape[1]
+    step = torch.arange(x.shape[1], device=x.device)
+    age = step[:, None] - step[None, :]  # (N, N)
+    kernel = torch.exp((age.clamp(min=0) / lag).to(x.dtype) * decay[:, None, None])  # (C, N, N)
+    kernel = kernel * ((age >= 0) & (age % lag == 0)).to(x.dtype)
+    carried = before[:, step % lag] * torch.exp((step // lag + 1)[:, None].to(x.dtype) * decay)  # (B, N, C)
+    return (kernel @ x.permute(2, 1, 0)).permute(2, 1, 0) + carried
 
 
 def at_moment(past: Tensor, x: Tensor, delay: Tensor, offsets: tuple[int, ...] = (0,)) -> Tensor:
@@ -288,13 +299,13 @@ class Network(nn.Module):
         """[w_mel, w_emo] of each shape, (C, 2): softmax over the two streams at temperature tau."""
         return (self.streams / self.tau).softmax(dim=1)
 
-    def decay(self, stride: int = 1) -> Tensor:
-        """ln(1 - alpha) of each shape, (C,): -1 / (fps tau_s) at fps = 60 / stride, tau_s learned."""
-        return -stride / (TICK_RATE * self.log_smoothing_s.exp())
+    def decay(self) -> Tensor:
+        """ln(1 - alpha) of each shape and tick, (C,): -1 / (60 tau_s), tau_s learned."""
+        return -1 / (TICK_RATE * self.log_smoothing_s.exp())
 
-    def alpha(self, stride: int = 1) -> Tensor:
-        """Smoothing of each shape, (C,): alpha = 1 - exp(-1 / (fps tau_s))."""
-        return -torch.expm1(self.decay(stride))
+    def alpha(self) -> Tensor:
+        """Smoothing of each shape, (C,): alpha = 1 - exp(-1 / (60 tau_s)), of a tick."""
+        return -torch.expm1(self.decay())
 
     def start(self, batch: int, stride: int = 1) -> State:
         """The state before the first sample: all zeros, for silence is zero."""
@@ -308,8 +319,8 @@ class Network(nn.Module):
             "temporal": (c.temporal, (c.temporal_taps - 1) * TAP_TICKS // stride, arkit.COUNT, c.d),
             "emotion": (c.updates - 1, 2 * c.d),
             "heard": (c.updates - 1,),
-            "smooth": (arkit.COUNT,),
-            "started": (1,),
+            "smooth": (2, 2 // stride, arkit.COUNT),
+            "started": (2 // stride,),
         }
         return State(**{name: self.queries.new_zeros(batch, *shape) for name, shape in shapes.items()})
 
@@ -358,14 +369,27 @@ class Network(nn.Module):
         inside = wide.clamp(0.0, 1.0)
         return wide + (inside - wide).detach() if self.training else inside
 
-    def smoothed(self, x: Tensor, before: Tensor, decay: Tensor) -> Tensor:
-        """y_t = alpha x_t + (1 - alpha) y_(t-1) of a block in closed form: (B, N, C) after y = before, (B, C)."""
-        step = torch.arange(x.shape[1], device=x.device, dtype=x.dtype)
-        age = step[:, None] - step[None, :]  # (N, N)
-        kernel = torch.exp(age.clamp(min=0) * decay[:, None, None]) * -torch.expm1(decay)[:, None, None]  # (C, N, N)
-        kernel = kernel * (age >= 0).to(x.dtype)
-        carried = before[:, None] * torch.exp((step[:, None] + 1) * decay)  # (B, N, C)
-        return (kernel @ x.permute(2, 1, 0)).permute(2, 1, 0) + carried
+    def smoothed(self, x: Tensor, before: Tensor, started: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """y_t = alpha x_t + (1 - alpha) y_(t-1) over 1/30 s, in two steps of a tick; the curve between is taken to be
+        halfway. So a tick needs the one 1/30 s before it and no other, and both rates are the same.
+
+        (B, N, C), and the two parts of the state -> (B, N, C), and these after. A first tick starts at its own x.
+        """
+        lag, alpha, keep = started.shape[1], self.alpha(), 2 * self.decay()
+        first, known = x[:, :lag], started[:, : x.shape[1], None]
+        x_before, y_before = (known * part[:, : x.shape[1]] + (1 - known) * first for part in before.unbind(1))
+        halfway = (x + torch.cat([x_before, x], dim=1)[:, : x.shape[1]]) / 2
+        x_new = alpha * x + (1 - alpha) * alpha * halfway
+        if x.shape[1] <= lag:
+            y = x_new + keep.exp() * y_before
+        else:
+            parts = []
+            for part in x_new.split(SMOOTHING_BLOCK, dim=1):  # the closed form costs N^2
+                parts.append(_recursion(part, y_before, keep))
+                y_before = parts[-1][:, -lag:]
+            y = torch.cat(parts, dim=1)
+        after = torch.cat([before, torch.stack([x, y], dim=1)], dim=2)[:, :, -lag:]
+        return y, after, torch.cat([started, torch.ones_like(x[:, :, 0])], dim=1)[:, -lag:]
 
     def forward(
         self,
@@ -403,12 +427,7 @@ class Network(nn.Module):
             x, past = block(x, state.temporal[:, index], stride)
             pasts.append(past)
         raw = self.stretched((self.norm(x) * self.out).sum(dim=3) + self.out_bias[style][:, None])  # (B, M, C)
-        last = state.started * state.smooth + (1 - state.started) * raw[:, 0]  # the first tick starts at its own x
-        smooth, decay = [], self.decay(stride)
-        for part in raw.split(SMOOTHING_BLOCK, dim=1):  # the closed form costs N^2
-            smooth.append(self.smoothed(part, last, decay))
-            last = smooth[-1][:, -1]
-        weights = torch.cat(smooth, dim=1)
+        weights, smooth, started = self.smoothed(raw, state.smooth, state.started)
         return weights, State(
             late=after["late"],
             ahead=after.get("ahead", state.ahead),
@@ -419,6 +438,6 @@ class Network(nn.Module):
             # the last update is the held one: it comes again with the next call, so it is not kept here
             emotion=rows[:, emotion.shape[1] - 1 : -1],
             heard=heard[:, emotion.shape[1] - 1 : -1],
-            smooth=last,
-            started=torch.ones_like(state.started),
+            smooth=smooth,
+            started=started,
         )

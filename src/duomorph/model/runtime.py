@@ -31,8 +31,8 @@ class Memory:
     past: Tensor  # (B, context - 1, 81) sums over 1, 2, 4, ... ticks, each as long as it is awaited; or (.., 80) ticks
     front: Tensor  # (B, sum of the blocks' pasts, front), blocks one after the other
     temporal: Tensor  # (B, blocks, (taps - 1) * ticks between taps, C, d)
-    smooth: Tensor  # (B, C) last output
-    started: Tensor  # (B, 1) 0 before the first tick
+    smooth: Tensor  # (B, 2, 2, C) the last two ticks' curves before their smoothing, and after
+    started: Tensor  # (B, 2) 0 before the first tick
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,8 @@ def shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
         "past": (c.context_ticks - 1, c.bands + (c.history == "boxes")),
         "front": (c.front_past, c.front),
         "temporal": (c.temporal, (c.temporal_taps - 1) * TAP_TICKS, faces, d),
-        "smooth": (faces,),
-        "started": (1,),
+        "smooth": (2, 2, faces),
+        "started": (2,),
         "emotion": (c.updates - 1, 2 * d),
         "heard": (c.updates - 1,),
         "mood": (faces, d),
@@ -175,18 +175,14 @@ class Ticks(nn.Module):
             x, past = self._temporal(block, x, state.temporal[:, index])
             pasts.append(past)
         raw = net.stretched((net.norm(x) * net.out).sum(dim=3) + net.out_bias[style][:, None])  # (B, M, C)
-        last = state.started * state.smooth + (1 - state.started) * raw[:, 0]
-        if ticks == every:
-            alpha = net.alpha(every)
-            smooth = (last + alpha * (raw[:, 0] - last))[:, None]
-        else:
-            smooth = net.smoothed(raw, last, net.decay(every))
+        last = slice(every - 1, None)
+        weights, smooth, started = net.smoothed(raw, state.smooth[:, :, last], state.started[:, last])
         after |= {
             "temporal": torch.stack(pasts, dim=1) if pasts else state.temporal.clone(),
-            "smooth": smooth[:, -1],
-            "started": torch.ones_like(state.started),
+            "smooth": smooth.repeat_interleave(every, dim=2) if every > 1 else smooth,
+            "started": started.repeat_interleave(every, dim=1) if every > 1 else started,
         }
-        return smooth, *(after[name] for name in MEMORY)
+        return weights, *(after[name] for name in MEMORY)
 
     def _tokens(self, mel: Tensor, delay: Tensor, state: Memory) -> tuple[Tensor, dict[str, Tensor]]:
         """Band tokens (B, M, 80, d) of normalised mel."""

@@ -1,7 +1,8 @@
 """What is done to the network's curves before a face gets them, each part by itself, all off unless asked for.
 
 One promise: shaping is causal and part of the stream, so any chunking gives the same frames; it is done on the ticks,
-so 30 fps shows every second frame of 60; and what nobody asked for does not happen: `Shaping()` changes no bit.
+so 30 fps shows every second frame of 60 (with `smooth_hz` nearly); and what nobody asked for does not happen:
+`Shaping()` changes no bit.
 
     face.animate("speech.wav", shaping=Shaping(gate=True, intensity=1.2))
     face.stream(fps=60, shaping=SHIPPED)      # what `duomorph animate` does by itself; evaluation never does
