@@ -63,35 +63,35 @@ def match(names: Sequence[str]) -> NDArray[np.intp]:
 
 
 def curves(
-    values: NDArray[np.float64], columns: NDArray[np.intp], numbers: Sequence[int], fps: float
+    values: NDArray[np.floating],
+    columns: NDArray[np.intp],
+    numbers: Sequence[int],
+    fps: float,
+    low: float = 0.0,
+    high: float = 1.0,
 ) -> NDArray[np.float32]:
-    """Rows of a file on their frames, in our order.
+    """Rows of a file on their frames, in our order; beside them memory for no further copy is needed.
 
     Args:
         values: (rows, columns of the file).
         columns: (52,) from `find` or `match`.
         numbers: frame number of each row, rising from 0; dropped frames are interpolated.
         fps: to judge the length of a gap.
+        low, high: values a little outside, as calibrated captures have, are clipped.
     Returns:
-        (T, 52) float32 in [0, 1]; values a little outside, as calibrated captures have, are clipped.
+        (T, 52) float32 in [low, high].
     Raises:
         FormatError: a value is not finite or no weight, or frames are missing for more than 10 s.
     """
-    return shapes(values, columns, numbers, fps).clip(0.0, 1.0).astype(np.float32)
-
-
-def shapes(
-    values: NDArray[np.float64], columns: NDArray[np.intp], numbers: Sequence[int], fps: float
-) -> NDArray[np.float64]:
-    """`curves` before they are clipped, (T, 52)."""
-    rows = _even(np.where(columns >= 0, values[:, columns], 0.0), arkit.NAMES, numbers, fps)
-    if rows.size and np.abs(rows).max() > MAX_WEIGHT:
-        raise FormatError(f"a weight is {np.abs(rows).max():.4g}: expected 0 to 1; if these are percent, divide by 100")
-    return rows
+    most = _greatest(values, columns, arkit.NAMES)
+    if most > MAX_WEIGHT:
+        raise FormatError(f"a weight is {most:.4g}: expected 0 to 1; if these are percent, divide by 100")
+    rows = _even(values, columns, numbers, fps)
+    return np.clip(rows, low, high, out=rows)
 
 
 def angles(
-    values: NDArray[np.float64], header: Sequence[str], numbers: Sequence[int], fps: float
+    values: NDArray[np.floating], header: Sequence[str], numbers: Sequence[int], fps: float
 ) -> NDArray[np.float32] | None:
     """The nine head and eye angles on their frames, (T, 9); None if the file has none or all of them are 0.
 
@@ -104,33 +104,52 @@ def angles(
     return turns if turns.any() else None
 
 
-def turned(rows: NDArray[np.float64], numbers: Sequence[int], fps: float) -> NDArray[np.float32]:
+def turned(rows: NDArray[np.floating], numbers: Sequence[int], fps: float) -> NDArray[np.float32]:
     """Rows (n, 9) of angles, in the order of `arkit.ANGLES`, on their frames, (T, 9).
 
     Raises:
         FormatError: a value is not finite or no angle.
     """
-    turns = _even(rows, arkit.ANGLES, numbers, fps)
-    if turns.size and np.abs(turns).max() > MAX_ANGLE:
-        raise FormatError(f"an angle is {np.abs(turns).max():.4g}: expected radians, about -3.2 to 3.2; mend it")
-    return turns.astype(np.float32)
+    columns = np.arange(len(arkit.ANGLES))
+    most = _greatest(rows, columns, arkit.ANGLES)
+    if most > MAX_ANGLE:
+        raise FormatError(f"an angle is {most:.4g}: expected radians, about -3.2 to 3.2; mend it")
+    return _even(rows, columns, numbers, fps)
+
+
+def _greatest(values: NDArray[np.floating], columns: NDArray[np.intp], names: Sequence[str]) -> float:
+    """The greatest magnitude in these columns; an error where one is not finite, at the first such row."""
+    most, faults = 0.0, []
+    for column, place in enumerate(columns.tolist()):
+        if place < 0 or not len(values):
+            continue
+        size = np.abs(values[:, place])
+        most = max(most, float(size.max()))
+        if not np.isfinite(size).all():
+            faults.append((int(np.argmin(np.isfinite(size))), column))
+    if faults:
+        row, column = min(faults)
+        got = f"{names[column]} = {values[row, columns[column]]}"
+        raise FormatError(f"frame {row + 1} has {got}: expected a finite number; mend it")
+    return most
 
 
 def _even(
-    rows: NDArray[np.float64], names: Sequence[str], numbers: Sequence[int], fps: float
-) -> NDArray[np.float64]:
-    if not np.isfinite(rows).all():
-        row, column = np.argwhere(~np.isfinite(rows))[0]
-        raise FormatError(
-            f"frame {row + 1} has {names[column]} = {rows[row, column]}: expected a finite number; mend it"
-        )
+    values: NDArray[np.floating], columns: NDArray[np.intp], numbers: Sequence[int], fps: float
+) -> NDArray[np.float32]:
+    """These columns, 0 where there is none, on even frames."""
     known = np.asarray(numbers, dtype=np.int64)
-    if not len(known) or known[-1] < len(known):
-        return rows
-    gap = np.diff(known).max() / fps
-    if gap > MAX_GAP:
-        raise FormatError(f"the take has a hole of {gap:.0f} s: expected at most {MAX_GAP} s; split it in two")
-    if known[-1] >= MOST_GAPS * len(known):
-        raise FormatError(f"{known[-1] + 1 - len(known)} of {known[-1] + 1} frames are missing: expected most of them")
-    every = np.arange(known[-1] + 1)
-    return np.stack([np.interp(every, known, curve) for curve in rows.T], axis=1)
+    bridged = len(known) > 0 and known[-1] >= len(known)
+    if bridged:
+        gap = np.diff(known).max() / fps
+        if gap > MAX_GAP:
+            raise FormatError(f"the take has a hole of {gap:.0f} s: expected at most {MAX_GAP} s; split it in two")
+        if known[-1] >= MOST_GAPS * len(known):
+            missing = known[-1] + 1 - len(known)
+            raise FormatError(f"{missing} of {known[-1] + 1} frames are missing: expected most of them")
+    every = np.arange(known[-1] + 1 if bridged else len(values))
+    rows = np.zeros((len(every), len(columns)), np.float32)
+    for column, place in enumerate(columns.tolist()):
+        if place >= 0:
+            rows[:, column] = np.interp(every, known, values[:, place]) if bridged else values[:, place]
+    return rows

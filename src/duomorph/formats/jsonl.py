@@ -115,20 +115,21 @@ def decode(data: bytes) -> Clip:
     if not data.strip():
         raise FormatError("this is no JSON lines: got an empty file, expected a header or frames; export it again")
     header, blocks = stream(io.BytesIO(data))
-    parts = []
+    most = data.count(b"\n") + 1
+    times, weights = np.empty(most), np.empty((most, arkit.COUNT))
+    turns = np.empty((most, len(header.angles)))
+    count = 0
     for block in blocks:
         for line, fault in block.faults:
             raise FormatError(f"line {line} {fault}")
-        parts.append(block)
-    times = np.concatenate([part.times for part in parts]) if parts else np.zeros(0)
-    weights = np.concatenate([part.weights for part in parts]) if parts else np.zeros((0, arkit.COUNT))
-    fps, start, numbers = _clock(header, times)
-    angles = None
-    if header.angles:
-        turns = [part.angles for part in parts if part.angles is not None]
-        angles = turned(np.concatenate(turns) if turns else np.zeros((0, len(arkit.ANGLES))), numbers, float(fps))
+        own = slice(count, count := count + len(block.times))
+        times[own], weights[own] = block.times, block.weights
+        if block.angles is not None:
+            turns[own] = block.angles
+    fps, start, numbers = _clock(header, times[:count])
+    angles = turned(turns[:count], numbers, float(fps)) if header.angles else None
     return Clip(
-        weights=curves(weights, np.arange(arkit.COUNT), numbers, float(fps)),
+        weights=curves(weights[:count], np.arange(arkit.COUNT), numbers, float(fps)),
         fps=fps,
         start=start,
         angles=angles,

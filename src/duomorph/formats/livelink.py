@@ -26,7 +26,7 @@ from duomorph.arkit import ANGLES
 from duomorph.clip import Clip
 from duomorph.errors import FormatError
 from duomorph.formats import table
-from duomorph.formats.columns import CSV_ORDER, angles, match, shapes
+from duomorph.formats.columns import CSV_ORDER, angles, curves, match
 from duomorph.formats.rate import frames
 
 BASE: Final = 60  # time code frames a second
@@ -73,8 +73,9 @@ def decode(data: bytes) -> Clip:
     stamps, values = table.columns(rows, header, 0, range(2, len(header)))
     ticks = _rising([_ticks(stamp, line) for line, stamp in enumerate(stamps, 2)])
     fps, numbers = frames([Fraction(tick, SECOND) for tick in ticks], Fraction(1, SECOND))
-    whole = shapes(values, columns - 2, numbers, float(fps)).clip(LEAST, MOST).astype(np.float32)
-    weights = whole.clip(0, 1)
+    whole = curves(values, np.where(columns < 0, columns, columns - 2), numbers, float(fps), LEAST, MOST)
+    inside = not whole.size or (whole.min() >= 0 and whole.max() <= 1)
+    weights = whole if inside else whole.clip(0, 1)
     return Clip(
         weights,
         fps,
@@ -83,7 +84,7 @@ def decode(data: bytes) -> Clip:
         source="Live Link Face",
         timecode=Fraction(ticks[0] % DAY, SECOND) if ticks else None,
         stamps=_uneven(ticks, numbers, fps),
-        beyond=whole - weights if (whole != weights).any() else None,
+        beyond=None if inside else whole - weights,
     )
 
 

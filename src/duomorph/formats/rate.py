@@ -8,7 +8,7 @@ rate; a dropped frame leaves a gap in the frame numbers and does not bend the ra
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from itertools import accumulate, pairwise
 from statistics import median
@@ -36,18 +36,18 @@ def frames(times: Sequence[Fraction], quantum: Fraction) -> tuple[Fraction, list
     Raises:
         FormatError: the stamps do not rise, or mean no rate from 24 to 120.
     """
-    steps = [after - before for before, after in pairwise(times)]
-    if not steps:
+    if len(times) < 2:
         return ALONE, [0] * len(times)
-    for number, step in enumerate(steps, 2):
+    for number, step in enumerate(_steps(times), 2):
         if step <= 0:
             raise FormatError(f"time does not go on at frame {number}: expected rising time stamps; sort the rows")
-    middle = 1 / median(steps)
-    spans = [(index, time - times[0]) for index, time in enumerate(times) if index]
-    rate = _exact(spans, quantum, middle)
+    middle = 1 / median(_steps(times))
+    rate = _exact(times, quantum, middle)
     if rate is not None:
         return rate, list(range(len(times)))
-    numbers = list(accumulate((max(1, round(step * middle)) for step in steps), initial=0))  # counts dropped frames
+    numbers = list(
+        accumulate((max(1, round(step * middle)) for step in _steps(times)), initial=0)
+    )  # counts dropped frames
     mean = numbers[-1] / (times[-1] - times[0])
     if abs(mean - middle) > UNEVEN * middle:
         raise FormatError(f"the time stamps are uneven: got steps around {float(1 / middle):.4g} s, expected even ones")
@@ -55,6 +55,16 @@ def frames(times: Sequence[Fraction], quantum: Fraction) -> tuple[Fraction, list
     if abs(rate - mean) > JITTER * mean:
         rate = frame_rate(mean) if MIN_FPS <= mean <= MAX_FPS else _refuse(mean)
     return rate, numbers
+
+
+def _steps(times: Sequence[Fraction]) -> Iterator[Fraction]:
+    """From each stamp to the next; never all at once, an hour of fractions takes megabytes."""
+    return (after - before for before, after in pairwise(times))
+
+
+def _spans(times: Sequence[Fraction]) -> Iterator[tuple[int, Fraction]]:
+    """How far from the first each other stamp is."""
+    return ((index, time - times[0]) for index, time in enumerate(times) if index)
 
 
 def timed(stamps: Sequence[str]) -> tuple[Fraction, list[int], Fraction]:
@@ -77,25 +87,23 @@ def timed(stamps: Sequence[str]) -> tuple[Fraction, list[int], Fraction]:
     return fps, numbers, times[0].limit_denominator(10**6) if times else Fraction(0)
 
 
-def _exact(spans: Sequence[tuple[int, Fraction]], quantum: Fraction, near: Fraction) -> Fraction | None:
-    """The simplest rate whose frames, rounded, stand at these spans; None if no single rate does."""
-    low = max((span - quantum) / count for count, span in spans)  # bounds of the frame period
-    high = min((span + quantum) / count for count, span in spans)
+def _exact(times: Sequence[Fraction], quantum: Fraction, near: Fraction) -> Fraction | None:
+    """The simplest rate whose frames, rounded, stand at these times; None if no single rate does."""
+    low = max((span - quantum) / count for count, span in _spans(times))  # bounds of the frame period
+    high = min((span + quantum) / count for count, span in _spans(times))
     if low > high or high <= 0:
         return None
     slowest, fastest = 1 / high, (1 / low if low > 0 else near * 2)
     fits = [rate for rate in COMMON if slowest <= rate <= fastest]
     if fits:
-        return fits[0] if len(fits) == 1 else min(fits, key=lambda rate: _doubt(rate, spans, quantum, near))
+        return fits[0] if len(fits) == 1 else min(fits, key=lambda rate: _doubt(rate, times, quantum, near))
     simplest = _simplest(slowest, fastest)
     return simplest if MIN_FPS <= simplest <= MAX_FPS else _refuse(simplest)
 
 
-def _doubt(
-    rate: Fraction, spans: Sequence[tuple[int, Fraction]], quantum: Fraction, near: Fraction
-) -> tuple[bool, bool, Fraction]:
+def _doubt(rate: Fraction, times: Sequence[Fraction], quantum: Fraction, near: Fraction) -> tuple[bool, bool, Fraction]:
     """What speaks against a rate: rounding alone does not explain the stamps, it is a broken one, how far it is off."""
-    off = [Fraction(0), *(span - index / rate for index, span in spans)]
+    off = [Fraction(0), *(span - index / rate for index, span in _spans(times))]
     spread = max(off) - min(off)
     if spread >= quantum:
         return True, False, abs(rate - near)

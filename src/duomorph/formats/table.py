@@ -3,7 +3,7 @@
 One promise: a table comes out whole and rectangular or is refused with the row that is wrong.
 
     header, lines = rows(data, "Live Link Face CSV")
-    stamps, values = columns(lines, header, 0, range(1, len(header)))   # a list of text, (rows, n) float64
+    stamps, values = columns(lines, header, 0, range(1, len(header)))   # a list of text, (rows, n) float32
     clip = decode(data, "CSV", prefix="")   # a column of seconds, and shapes by name
 """
 
@@ -50,13 +50,13 @@ def _lines(data: bytes, kind: str) -> Iterator[list[str]]:
 
 def columns(
     lines: Iterable[list[str]], header: Sequence[str], clock: int, places: Sequence[int]
-) -> tuple[list[str], NDArray[np.float64]]:
+) -> tuple[list[str], NDArray[np.float32]]:
     """The cells of the column `clock`, and those of the columns `places` as numbers, (rows, places).
 
     Raises:
         FormatError: a row of another length than the header, or a cell that is no number.
     """
-    stamps, values = [], array("d")
+    stamps, values = [], array("f")
     for line, row in enumerate(lines, 2):
         if len(row) != len(header):
             raise FormatError(f"row {line} has {len(row)} cells: expected {len(header)}; the file is damaged")
@@ -65,7 +65,7 @@ def columns(
             values.extend([float(row[place]) for place in places])
         except ValueError:
             raise FormatError(f"row {line} has a cell that is no number: expected 0.0 to 1.0; mend it") from None
-    return stamps, np.array(values).reshape(len(stamps), len(places))
+    return stamps, np.frombuffer(values, np.float32).reshape(len(stamps), len(places))
 
 
 def encode(header: Sequence[str], lines: Iterable[bytes]) -> bytes:
