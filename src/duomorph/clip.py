@@ -82,7 +82,12 @@ class Clip:
 
 def joined(parts: Iterable[Clip]) -> Clip:
     """The clip that these parts, at least one, are when each follows the other; they have no `stamps` nor `beyond`."""
-    parts = list(parts)
-    angles = [part.angles for part in parts if part.angles is not None]
-    weights = np.concatenate([part.weights for part in parts])
-    return replace(parts[0], weights=weights, angles=np.concatenate(angles) if angles else None)
+    first, weights, angles = None, bytearray(), bytearray()  # which grow where they are
+    for part in parts:
+        first = part if first is None else first
+        weights += np.asarray(part.weights, np.float32).tobytes()
+        if part.angles is not None:
+            angles += np.asarray(part.angles, np.float32).tobytes()
+    assert first is not None
+    turns = np.frombuffer(angles, np.float32).reshape(-1, len(arkit.ANGLES)) if first.angles is not None else None
+    return replace(first, weights=np.frombuffer(weights, np.float32).reshape(-1, arkit.COUNT), angles=turns)

@@ -52,8 +52,10 @@ def encode(clip: Clip, avatar: Avatar, tolerance: float) -> bytes:
 
 
 def _levels(weights: NDArray[np.float32]) -> NDArray[np.uint8]:
-    scaled = weights * np.float32(255)
-    return np.round(scaled, out=scaled).astype(np.uint8)
+    levels = np.empty(weights.shape, np.uint8)
+    for column in range(weights.shape[1]):  # no second copy of all
+        levels[:, column] = np.round(weights[:, column] * np.float32(255))
+    return levels
 
 
 def _turned(angles: NDArray[np.float32], avatar: Avatar) -> Quaternion:
