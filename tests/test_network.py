@@ -22,7 +22,6 @@ from duomorph.errors import ModelError  # noqa: E402
 from duomorph.model.card import Provenance  # noqa: E402
 from duomorph.model.config import UPDATE_TICKS, ModelConfig  # noqa: E402
 from duomorph.model.engine import Engine  # noqa: E402
-from duomorph.model.export import again as export_again  # noqa: E402
 from duomorph.model.export import export, load_model  # noqa: E402
 from duomorph.model.network import STATE_NAMES, Network  # noqa: E402
 
@@ -254,7 +253,7 @@ def test_onnx_and_safetensors_are_the_network(network: Network, tmp_path: Path) 
 def test_the_graph_is_written_anew_from_the_weights_alone(tmp_path: Path, face: dm.Face, speech: np.ndarray) -> None:
     shipped, copy = Path(face.info().path), tmp_path / "anew" / "duomorph.onnx"
     weights = shipped.with_suffix(".safetensors")
-    export_again(weights, copy)
+    export(*load_model(weights), copy, weights=weights)
     assert copy.with_suffix(".safetensors").read_bytes() == weights.read_bytes()
     assert np.array_equal(dm.load(copy).animate(speech).weights, face.animate(speech).weights)
     older = copy.read_bytes().replace(b"stride 1 or 2", b"stride 0 or 0")

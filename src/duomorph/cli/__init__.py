@@ -392,29 +392,30 @@ def _ablate(arguments: argparse.Namespace) -> int:
 
 def add_export(verbs: Verbs) -> None:
     """Weights to ONNX."""
-    about = "checkpoint to ONNX and safetensors (needs duomorph[train])"
+    about = "weights to a model file (needs duomorph[train])"
     verb = verbs.add_parser("export", help=about, allow_abbrev=False)
-    about = "of a training run; or a .safetensors file, for an ONNX graph of this version with its weights"
-    verb.add_argument("checkpoint", metavar="CHECKPOINT", type=Path, help=about)
+    about = "checkpoint of a training run; or a .safetensors file, for a graph of this version with its weights"
+    verb.add_argument("checkpoint", metavar="WEIGHTS", type=Path, help=about)
     verb.add_argument("-o", "--output", metavar="FOLDER", required=True, help="where model files go")
+    kinds = ("onnx", "onnx-fp16", "onnx-int8")
+    about = f"{', '.join(kinds)}: weights in 4, 2 or 1 bytes (onnx); see docs/mobile.md"
+    verb.add_argument("--format", choices=kinds, default="onnx", metavar="NAME", help=about)
+    verb.add_argument("--sound", action="store_true", help="one file that takes sound itself, for other languages")
     verb.add_argument("--style", metavar="NAME", help="what animate uses unless told otherwise (default: as trained)")
     verb.set_defaults(run=_export)
 
 
 def _export(arguments: argparse.Namespace) -> int:
     _need("torch", "train")
-    target = Path(arguments.output) / "duomorph.onnx"
-    if arguments.checkpoint.suffix == ".safetensors":
-        if arguments.style is not None:
-            raise SettingError("--style is for checkpoints: weights that are exported keep theirs; leave it out")
-        from duomorph.model.export import again
+    weights = arguments.checkpoint if arguments.checkpoint.suffix == ".safetensors" else None
+    if weights and arguments.style is not None:
+        raise SettingError("--style is for checkpoints: weights that are exported keep theirs; leave it out")
+    from duomorph.model import export
+    from duomorph.train.publish import trained
 
-        again(arguments.checkpoint, target)
-    else:
-        from duomorph.train.publish import publish
-
-        publish(arguments.checkpoint, target, arguments.style)
-    print(target)
+    network, provenance = export.load_model(weights) if weights else trained(arguments.checkpoint, arguments.style)
+    folder = Path(arguments.output)
+    print(export.write(network, provenance, folder, arguments.format, arguments.sound, weights))
     return 0
 
 

@@ -24,7 +24,7 @@ from duomorph.clock import ROWS_PER_TICK, TICK_RATE
 from duomorph.emotion import WINDOWS
 from duomorph.errors import ModelError
 from duomorph.mel import MelConfig
-from duomorph.model.card import GRAPH, Provenance, read_metadata
+from duomorph.model.card import GRAPH, SOUND_GRAPH, Provenance, read_metadata
 from duomorph.model.config import MANY, ModelConfig
 
 Float32 = NDArray[np.float32]
@@ -77,6 +77,8 @@ class Engine:
             ) from None
         meta = session.get_modelmeta().custom_metadata_map
         config, provenance = read_metadata(meta, str(path))
+        if meta.get("graph") == SOUND_GRAPH:
+            raise ModelError(f"{str(path)!r} takes sound itself: expected one that was exported without --sound")
         if meta.get("graph") != GRAPH:
             raise ModelError(
                 f"{str(path)!r} was exported by another version: "

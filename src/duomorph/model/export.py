@@ -4,18 +4,16 @@ One promise: config and provenance travel inside both files, the weights exist o
 torch network gives.
 
     export(network, provenance, Path("duomorph.onnx"))    # writes duomorph.safetensors beside it
+    write(network, provenance, Path("folder"), "onnx-int8", sound=True)     # duomorph-sound-int8.onnx
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import logging
-import warnings
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import onnx
 import torch
@@ -27,14 +25,17 @@ from torch import Tensor, nn
 from duomorph import arkit, files
 from duomorph.clock import ROWS_PER_TICK
 from duomorph.errors import ModelError
-from duomorph.model.branches import Branches, Values, lean
-from duomorph.model.card import FEATURES, GRAPH, KIND, Provenance, read_metadata
+from duomorph.model.branches import Branches, Values, traced
+from duomorph.model.card import FEATURES, GRAPH, KIND, SOUND_GRAPH, Provenance, read_metadata
 from duomorph.model.config import MANY, ModelConfig
 from duomorph.model.network import Network
+from duomorph.model.packing import pack, unpack_inside
 from duomorph.model.runtime import HEARD, MEMORY, Held, Mood, Ticks, shapes
+from duomorph.model.sound import BEFORE, add_ears
 
-OPSET = 20
+UNDER = "network."  # what the names of weights begin with in a way
 SHARED_BYTES = 1024  # smaller constants stay in the graph
+STORES = {"onnx": "fp32", "onnx-fp16": "fp16", "onnx-int8": "int8"}  # how a format keeps matrices
 
 
 def metadata(config: ModelConfig, provenance: Provenance) -> dict[str, str]:
@@ -64,24 +65,26 @@ def to_onnx(network: Network) -> onnx.ModelProto:
         moods, keys = torch.zeros(2, 3, *sizes["mood"]), torch.zeros(2, *sizes["keys"])
         slot = torch.zeros(2, count, dtype=torch.long)
         several = batch | {1: torch.export.Dim("moods", min=1)}
-        return _graph(
+        return traced(
             Ticks(network, stride),
             (torch.zeros(2, count, 2, c.bands), moods, keys, slot, *voice, *_zeros(sizes, MEMORY)),
             (batch, several, batch, batch, batch, batch, (batch,) * len(MEMORY)),
             ["mel", "moods", "next_keys", "slot", "style", "delay", *_named("state", MEMORY)],
             ["weights", *_named("next", MEMORY)],
+            UNDER,
         )
 
     heard = _named("state", HEARD)
     after = [*_named("next", HEARD), "moods"]
-    held = _graph(Held(), tuple(_zeros(sizes, HEARD)), ((batch,) * len(HEARD),), heard, after)
+    held = traced(Held(), tuple(_zeros(sizes, HEARD)), ((batch,) * len(HEARD),), heard, after, UNDER)
     several = batch | {1: torch.export.Dim("updates", min=1)}
-    mood = _graph(
+    mood = traced(
         Mood(network),
         (torch.zeros(2, 3, c.emotion_inputs), *voice, *_zeros(sizes, HEARD)),
         (several, batch, batch, (batch,) * len(HEARD)),
         ["emotion", "style", "delay", *heard],
         after,
+        UNDER,
     )
     graph = Branches()
     graph.choose(graph.over("emotion", 0), graph.way(mood), graph.way(held))
@@ -103,7 +106,7 @@ def to_onnx(network: Network) -> onnx.ModelProto:
         "weights": (floats, ["batch", "frames", arkit.COUNT]),
         **{f"next_{name}": (floats, ["batch", *shape]) for name, shape in sizes.items()},
     }
-    return graph.model(kinds, results, OPSET)
+    return graph.model(kinds, results)
 
 
 def _named(prefix: str, names: Iterable[str]) -> list[str]:
@@ -112,28 +115,6 @@ def _named(prefix: str, names: Iterable[str]) -> list[str]:
 
 def _zeros(sizes: dict[str, tuple[int, ...]], names: Iterable[str]) -> list[Tensor]:
     return [torch.zeros(2, *sizes[name]) for name in names]
-
-
-def _graph(
-    module: nn.Module, example: tuple[Any, ...], dynamic: tuple[Any, ...], inputs: list[str], outputs: list[str]
-) -> onnx.GraphProto:
-    """One way through the network."""
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # packages that it misses and we do not need
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # the exporter's own deprecations
-        program = torch.onnx.export(
-            module,
-            example,
-            dynamo=True,
-            dynamic_shapes=dynamic,
-            input_names=inputs,
-            output_names=outputs,
-            opset_version=OPSET,
-            optimize=False,  # it would transpose weights, and they could no longer be shared; see `lean`
-            verbose=False,
-        )
-    assert program is not None
-    return lean(program.model_proto, "network.").graph
 
 
 def share_weights(model: onnx.ModelProto, weights: bytes, location: str) -> None:
@@ -159,29 +140,64 @@ def share_weights(model: onnx.ModelProto, weights: bytes, location: str) -> None
                 constant.external_data.add(key=key, value=str(value))
 
 
-def export(network: Network, provenance: Provenance, path: Path) -> None:
-    """Write `path` (.onnx) and the safetensors file beside it, each whole or not at all. They belong together."""
-    meta = metadata(network.config, provenance)
-    tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
-    _write(network, meta, save(tensors, metadata=meta), path)
+def write(
+    network: Network, provenance: Provenance, folder: Path, kind: str, sound: bool, weights: Path | None = None
+) -> Path:
+    """What `duomorph export` makes, under a name that says what it is. `kind`: one of STORES."""
+    path = folder / f"duomorph{'-sound' * sound}{kind.removeprefix('onnx')}.onnx"
+    if sound:
+        export_sound(network, provenance, path, STORES[kind])
+    else:
+        export(network, provenance, path, STORES[kind], weights)
+    return path
 
 
-def again(weights: Path, path: Path) -> None:
-    """A safetensors file -> `path` (.onnx), a graph of today, and beside it the same weights, byte for byte. Raises
-    ModelError as `load_model` does."""
-    network, provenance = load_model(weights)
-    _write(network, metadata(network.config, provenance), weights.read_bytes(), path)
+def export(
+    network: Network, provenance: Provenance, path: Path, store: str = "fp32", weights: Path | None = None
+) -> None:
+    """Write `path` (.onnx) and the safetensors file beside it, each whole or not at all. They belong together.
 
-
-def _write(network: Network, meta: dict[str, str], weights: bytes, path: Path) -> None:
+    Args:
+        store: how matrices are kept, see `pack`.
+        weights: the safetensors file that the network was read from: as fp32 it is written again byte for byte.
+    """
+    tensors, meta = pack(network, store), metadata(network.config, provenance)
+    kept = weights.read_bytes() if weights and store == "fp32" else save(tensors, metadata=meta)
     beside = path.with_suffix(".safetensors")
     model = to_onnx(network)
-    share_weights(model, weights, beside.name)
-    digest = hashlib.sha256(weights).hexdigest()
+    unpack_inside(model, network, tensors)
+    share_weights(model, kept, beside.name)
+    digest = hashlib.sha256(kept).hexdigest()
     onnx.helper.set_model_props(model, meta | {"graph": GRAPH, "weights_sha256": digest})
     files.folder(path.parent)
-    files.write(beside, weights)
+    files.write(beside, kept)
     files.write(path, model.SerializeToString(deterministic=True))
+
+
+def export_sound(network: Network, provenance: Provenance, path: Path, store: str = "fp32") -> None:
+    """Write `path` (.onnx), which takes sound itself and holds its weights, and beside it as JSON what a caller has to
+    know."""
+    model = to_onnx(network)
+    unpack_inside(model, network, pack(network, store))
+    add_ears(model, provenance.neutral)
+    style = str(network.config.styles.index(provenance.default_style))
+    for_all = {"graph": SOUND_GRAPH, "shapes": ",".join(arkit.NAMES), "style": style}  # readers without JSON too
+    onnx.helper.set_model_props(model, metadata(network.config, provenance) | for_all)
+    files.folder(path.parent)
+    files.write(path.with_suffix(".json"), card(network.config, provenance))
+    files.write(path, model.SerializeToString(deterministic=True))
+
+
+def card(config: ModelConfig, provenance: Provenance) -> bytes:
+    """Names, styles and the sizes of the state, as JSON, for a program that takes a model without Python."""
+    told = {
+        "shapes": arkit.NAMES,
+        "styles": config.styles,
+        "style": provenance.default_style,
+        "state": shapes(config) | BEFORE,
+        "neutral": provenance.neutral,
+    }
+    return (json.dumps(told) + "\n").encode()
 
 
 def fill(network: nn.Module, weights: dict[str, Tensor]) -> None:
@@ -207,6 +223,8 @@ def load_model(path: Path) -> tuple[Network, Provenance]:
         weights = load_file(path)
     except (OSError, SafetensorError) as problem:
         raise ModelError(f"cannot read weights {str(path)!r}: {problem}; expected a safetensors file") from None
+    if any(tensor.dtype != torch.float32 for tensor in weights.values()):
+        raise ModelError(f"the weights in {str(path)!r} are rounded: expected those that they were made from")
     network = Network(config)
     fill(network, weights)
     return network, provenance

@@ -42,8 +42,8 @@ def provenance_of(checkpoint: dict[str, Any], network: Network, style: str | Non
     )
 
 
-def publish(checkpoint: Path, path: Path, style: str | None = None) -> None:
-    """The averaged weights of a training run as `path` (.onnx) and the safetensors file beside it.
+def trained(checkpoint: Path, style: str | None = None) -> tuple[Network, Provenance]:
+    """The network with the averaged weights of a training run, and where it comes from.
 
     Args:
         style: the default one; None: the run's own, or the first.
@@ -59,4 +59,9 @@ def publish(checkpoint: Path, path: Path, style: str | None = None) -> None:
     network = Network(ModelConfig.from_dict(stored["settings"]["model"]))
     fill(network, stored["average"])
     with torch.no_grad():
-        export(network, provenance_of(stored, network, style), path)
+        return network, provenance_of(stored, network, style)
+
+
+def publish(checkpoint: Path, path: Path) -> None:
+    """`trained` as `path` (.onnx) and the safetensors file beside it."""
+    export(*trained(checkpoint), path)
