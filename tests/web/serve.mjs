@@ -4,7 +4,8 @@ import { createServer } from "node:http";
 import { extname, resolve } from "node:path";
 import { chromium } from "playwright-core";
 
-const KINDS = { ".html": "text/html", ".mjs": "text/javascript", ".js": "text/javascript", ".json": "application/json" };
+const KINDS = { ".html": "text/html", ".mjs": "text/javascript", ".js": "text/javascript", ".json": "application/json",
+  ".wasm": "application/wasm" };
 
 // Files of this folder, and `extra` ones by name: {"head.glb": "/path/to/head.glb"}. Gives its address and `close`.
 export function serve(extra = {}) {
@@ -22,7 +23,8 @@ export function serve(extra = {}) {
 // A page whose errors end the program.
 export async function open(executablePath, url, viewport) {
   const browser = await chromium.launch({ executablePath, headless: true, args: ["--no-sandbox", "--use-gl=angle",
-    "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--no-first-run", "--disable-background-networking"] });
+    "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--no-first-run", "--disable-background-networking",
+    "--autoplay-policy=no-user-gesture-required"] });
   const page = await browser.newPage({ viewport });
   const fail = (what) => { console.error(what); process.exit(1); };
   page.on("pageerror", (error) => fail(String(error)));
