@@ -35,13 +35,16 @@ def encode(clip: Clip, avatar: Avatar, tolerance: float) -> bytes:
         channels.append({"sampler": len(samplers), "target": {"node": node, "path": path}})
         samplers.append({"input": times, "output": output, "interpolation": "LINEAR"})
 
-    if len(clip):
+    def morph(node: int, weights: NDArray[np.float32]) -> None:
         small = tolerance >= BYTES_FROM
-        for node, weights in avatar.weights(clip).items():
-            stored = _levels(weights) if small else weights
-            add(
-                node, "weights", "SCALAR", kept(weights, stored, tolerance, unit=1 / 255 if small else 1), stored, small
-            )
+        stored = _levels(weights) if small else weights
+        keys = kept(weights, stored, tolerance, unit=1 / 255 if small else 1)
+        add(node, "weights", "SCALAR", keys, stored, small)
+
+    if len(clip):
+        moved = avatar.weights(clip)
+        for node in list(moved):
+            morph(node, moved.pop(node))  # and forgotten, an hour of them is large
         if clip.angles is not None and avatar.head is not None:
             turned = _turned(clip.angles, avatar).astype(np.float32)
             add(avatar.head, "rotation", "VEC4", kept(turned, turned, tolerance / 5), turned, False)
