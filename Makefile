@@ -68,5 +68,5 @@ system:
 	  || echo "not installed: the tests that need them will skip"
 
 clean:
-	rm -rf $(VENV) demo build dist tests/web/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) demo build dist tests/web/node_modules examples/c/ort .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find src tests -name __pycache__ -prune -exec rm -rf {} +

@@ -28,6 +28,7 @@ RESULTS = Path(__file__).parent / "results"
 TARGETS = (
     ROOT / "README.md", ROOT / "src" / "duomorph" / "weights" / "MODEL_CARD.md", ROOT / "docs" / "claims.md",
     ROOT / "docs" / "ablations.md", ROOT / "docs" / "life.md", ROOT / "docs" / "live.md",
+    ROOT / "docs" / "mobile.md",
 )  # fmt: skip
 CORPORA = ("grid_s1", "facegood")
 DELAYS = (0, 17, 33, 50, 67, 100, 133, 200)
@@ -183,6 +184,28 @@ def closures() -> str:
     lines = [f"| curves of | P, B, M that shut | {' | '.join(names)} |", "|---" * (len(names) + 2) + "|"]
     for told, one in kept.items():
         lines.append(f"| the {told} | {one['closures']} | {' | '.join(f'{one[name]:.1%}' for name in names)} |")
+    return "\n".join(lines)
+
+
+SMALL = {
+    "fp32": "`onnx`, as it ships", "fp16": "`onnx-fp16`", "int8": "`onnx-int8`", "dynamic": "`dynamic`, not offered",
+}  # fmt: skip
+
+
+def small() -> str:
+    """Weights in fewer bytes."""
+    models = _load("int8")["models"]
+    lines = [
+        "| | MB | MAE | r jawOpen | from the shipped | loaded in | peak memory | a tick, alone / of 40 | cut |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for name, told in SMALL.items():
+        one = models[name]
+        lines.append(
+            f"| {told} | {one['bytes'] / 1e6:.1f} | {one['mae']:.5f} | {one['r_jawOpen']:.4f} "
+            f"| {one['from_shipped_mean']:.6f}, {one['from_shipped_max']:.4f} | {one['load_s']:.2f} s "
+            f"| {one['peak_mb']:.0f} MB | {one['tick_ms']:.2f} / {one['tick_of_40_ms']:.2f} ms | {one['cut']:.2f} |"
+        )
     return "\n".join(lines)
 
 
@@ -344,7 +367,7 @@ def claims() -> str:
 TABLES = {
     "ablations": ablations, "claims": claims, "accuracy": accuracy, "delay": delay, "speed": speed, "voices": voices,
     "moods": moods, "disturbed": disturbed, "live": live, "sources": sources,
-    "life": life, "closures": closures,
+    "life": life, "closures": closures, "small": small,
 }  # fmt: skip
 
 

@@ -36,6 +36,7 @@ from duomorph.model.config import MANY
 from duomorph.model.engine import Engine
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
+RESULT = Path(__file__).parents[1] / "benchmarks" / "results" / "int8.json"
 WINDOW = MelConfig.window
 NAMES = ("duomorph-int8", "duomorph-fp16", "duomorph-sound", "duomorph-sound-int8")
 
@@ -101,6 +102,16 @@ def test_a_small_model_is_checked_like_any_other(
     again = ["export", models / "duomorph-int8.safetensors", "-o", tmp_path / "again"]
     assert "expected those that they were made from" in refused(capsys, *again)
     assert not (tmp_path / "again").exists()
+
+
+def test_bars_of_small_models(face: dm.Face) -> None:
+    result = json.loads(RESULT.read_text())
+    assert result["weights_sha256"] == face.info().weights_sha256
+    shipped, small = result["models"]["fp32"], result["models"]["int8"]
+    assert small["bytes"] <= 2.5e6
+    assert small["mae"] - shipped["mae"] <= 0.0005
+    assert shipped["r_jawOpen"] - small["r_jawOpen"] <= 0.005
+    assert small["from_shipped_mean"] <= 0.01
 
 
 # -- sound in
@@ -293,3 +304,48 @@ def test_c_says_what_it_cannot_use(program: Path, models: Path, wav: tuple[Path,
         done = subprocess.run([str(program), *map(str, arguments)], capture_output=True, text=True, timeout=60)
         assert (done.returncode, done.stdout) == (1, "")
         assert sentence in done.stderr
+
+
+PTE = """
+import json, sys
+import numpy as np, torch
+from executorch.runtime import Runtime
+model, sound, delay, style, out = sys.argv[1:]
+told = json.load(open(model.replace(".pte", ".json")))
+program = Runtime.get().load_program(model)
+known = {name: torch.zeros(1, *size) for name, size in told["state"].items()}
+known |= {"style": torch.tensor([int(style)]), "delay": torch.tensor([int(delay)])}
+known["functionals"] = torch.tensor(told["neutral"]).repeat(3)[None, None]
+curves = []
+methods = {name: program.load_method(name) for name in told["methods"]}
+def call(name):
+    names = told["methods"][name]
+    given = [known[one] for one in names["inputs"]]
+    known.update({one: part.clone() for one, part in zip(names["outputs"], methods[name].execute(given))})
+call("mood")
+for windows in torch.from_numpy(np.load(sound)):
+    known["sound"] = windows[None, None]
+    call("tick")
+    curves.append(known["weights"][0, 0].numpy())
+np.save(out, np.stack(curves))
+"""
+
+
+def test_executorch_gives_the_curves_of_python(
+    shipped: Path, engine: Engine, speech: np.ndarray, tmp_path: Path
+) -> None:
+    pytest.importorskip("executorch", reason="needs executorch: pip install 'duomorph[mobile]'")
+    weights = shipped.with_suffix(".safetensors")
+    command = [sys.executable, "-m", "duomorph", "export", weights, "-o", tmp_path, "--format", "executorch"]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    model, sound, out = tmp_path / "duomorph.pte", tmp_path / "sound.npy", tmp_path / "curves.npy"
+    assert done.stdout.splitlines()[-1] == str(model)
+    assert model.stat().st_size <= 8.2e6
+    np.save(sound, windows(speech, TICKS))
+    for delay, style in ((2, 0), (6, 1)):
+        command = [sys.executable, "-c", PTE, model, sound, str(delay), str(style), out]
+        done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr
+        found = np.load(out)[delay:]
+        np.testing.assert_allclose(found, held(engine, speech, delay, style)[: TICKS - delay], atol=1e-3)

@@ -397,16 +397,18 @@ def add_export(verbs: Verbs) -> None:
     about = "checkpoint of a training run; or a .safetensors file, for a graph of this version with its weights"
     verb.add_argument("checkpoint", metavar="WEIGHTS", type=Path, help=about)
     verb.add_argument("-o", "--output", metavar="FOLDER", required=True, help="where model files go")
-    kinds = ("onnx", "onnx-fp16", "onnx-int8")
-    about = f"{', '.join(kinds)}: weights in 4, 2 or 1 bytes (onnx); see docs/mobile.md"
+    kinds = ("onnx", "onnx-fp16", "onnx-int8", "executorch")
+    about = f"{', '.join(kinds)} (onnx); the last needs duomorph[mobile]; see docs/mobile.md"
     verb.add_argument("--format", choices=kinds, default="onnx", metavar="NAME", help=about)
-    verb.add_argument("--sound", action="store_true", help="one file that takes sound itself, for other languages")
+    verb.add_argument("--sound", action="store_true", help="one file that takes sound itself, as executorch's does")
     verb.add_argument("--style", metavar="NAME", help="what animate uses unless told otherwise (default: as trained)")
     verb.set_defaults(run=_export)
 
 
 def _export(arguments: argparse.Namespace) -> int:
     _need("torch", "train")
+    if arguments.format == "executorch":
+        _need("executorch", "mobile")
     weights = arguments.checkpoint if arguments.checkpoint.suffix == ".safetensors" else None
     if weights and arguments.style is not None:
         raise SettingError("--style is for checkpoints: weights that are exported keep theirs; leave it out")

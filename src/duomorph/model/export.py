@@ -14,6 +14,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import onnx
 import torch
@@ -30,6 +31,7 @@ from duomorph.model.card import FEATURES, GRAPH, KIND, SOUND_GRAPH, Provenance, 
 from duomorph.model.config import MANY, ModelConfig
 from duomorph.model.network import Network
 from duomorph.model.packing import pack, unpack_inside
+from duomorph.model.pte import METHODS, export_pte
 from duomorph.model.runtime import HEARD, MEMORY, Held, Mood, Ticks, shapes
 from duomorph.model.sound import BEFORE, add_ears
 
@@ -143,7 +145,12 @@ def share_weights(model: onnx.ModelProto, weights: bytes, location: str) -> None
 def write(
     network: Network, provenance: Provenance, folder: Path, kind: str, sound: bool, weights: Path | None = None
 ) -> Path:
-    """What `duomorph export` makes, under a name that says what it is. `kind`: one of STORES."""
+    """What `duomorph export` makes, under a name that says what it is. `kind`: one of STORES, or "executorch"."""
+    if kind == "executorch":
+        path = folder / "duomorph.pte"
+        export_pte(network, path)
+        files.write(path.with_suffix(".json"), card(network.config, provenance, {"methods": METHODS}))
+        return path
     path = folder / f"duomorph{'-sound' * sound}{kind.removeprefix('onnx')}.onnx"
     if sound:
         export_sound(network, provenance, path, STORES[kind])
@@ -184,11 +191,11 @@ def export_sound(network: Network, provenance: Provenance, path: Path, store: st
     for_all = {"graph": SOUND_GRAPH, "shapes": ",".join(arkit.NAMES), "style": style}  # readers without JSON too
     onnx.helper.set_model_props(model, metadata(network.config, provenance) | for_all)
     files.folder(path.parent)
-    files.write(path.with_suffix(".json"), card(network.config, provenance))
+    files.write(path.with_suffix(".json"), card(network.config, provenance, {}))
     files.write(path, model.SerializeToString(deterministic=True))
 
 
-def card(config: ModelConfig, provenance: Provenance) -> bytes:
+def card(config: ModelConfig, provenance: Provenance, more: dict[str, Any]) -> bytes:
     """Names, styles and the sizes of the state, as JSON, for a program that takes a model without Python."""
     told = {
         "shapes": arkit.NAMES,
@@ -196,6 +203,7 @@ def card(config: ModelConfig, provenance: Provenance) -> bytes:
         "style": provenance.default_style,
         "state": shapes(config) | BEFORE,
         "neutral": provenance.neutral,
+        **more,
     }
     return (json.dumps(told) + "\n").encode()
 
