@@ -73,12 +73,16 @@ print(imported, flush=True)
 """
 
 
+def environment(one_thread: bool) -> dict[str, str]:
+    """Of a process whose libraries take one thread each, or as many as they like."""
+    plain = {name: value for name, value in os.environ.items() if name not in ONE_THREAD}
+    return plain | ONE_THREAD if one_thread else plain
+
+
 def alone(program: str, *arguments: str, one_thread: bool = True) -> str:
     """Run a program in a fresh interpreter, with one thread in every library or with all; the last line it prints."""
     command = [sys.executable, "-c", program, *arguments]
-    environment = {name: value for name, value in os.environ.items() if name not in ONE_THREAD}
-    environment |= ONE_THREAD if one_thread else {}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, env=environment(one_thread))
     if done.returncode:
         said = done.stderr.strip().splitlines()[-1]
         raise DuomorphError(said.partition(": ")[2] or said)
