@@ -1,10 +1,13 @@
 """The numbers we publish: measured by this file, kept as JSON, written into README, model card and docs from there.
 
     python benchmarks/publish.py measure     # needs DUOMORPH_CORPUS; some minutes; benchmarks/results/*.json
-    python benchmarks/any_voice.py articulated --json benchmarks/results/any_voice.json       # so do these four
+    python benchmarks/any_voice.py articulated --json benchmarks/results/any_voice.json       # so do these seven
     python benchmarks/robustness.py --json benchmarks/results/robustness.json
     python benchmarks/life.py articulated/librispeech --json benchmarks/results/life.json
     duomorph bench --live --seconds 60 --json benchmarks/results/live.json
+    duomorph bench --long --json benchmarks/results/bench_long.json
+    python benchmarks/operations.py --json benchmarks/results/operations.json     # with one thread, as it says
+    python benchmarks/peers/compare.py --koemorph ~/KoeMorph --json benchmarks/results/peers.json
     python benchmarks/publish.py measure bench
     python benchmarks/publish.py write       # the tables of TARGETS from the JSON
 
@@ -28,7 +31,7 @@ RESULTS = Path(__file__).parent / "results"
 TARGETS = (
     ROOT / "README.md", ROOT / "src" / "duomorph" / "weights" / "MODEL_CARD.md", ROOT / "docs" / "claims.md",
     ROOT / "docs" / "ablations.md", ROOT / "docs" / "life.md", ROOT / "docs" / "live.md",
-    ROOT / "docs" / "mobile.md",
+    ROOT / "docs" / "mobile.md", ROOT / "docs" / "performance.md",
 )  # fmt: skip
 CORPORA = ("grid_s1", "facegood")
 DELAYS = (0, 17, 33, 50, 67, 100, 133, 200)
@@ -364,10 +367,91 @@ def claims() -> str:
     return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])
 
 
+def operations() -> str:
+    """What a tick takes, part by part."""
+    result = _load("operations")
+    forms = result["network"]
+    parts = [name for name in forms["one tick"] if any(form[name] for form in forms.values())]
+    lines = [f"| operations a tick of 1/60 s | {' | '.join(forms)} |", "|---" * (len(forms) + 1) + "|"]
+    for name, count in result["features"].items():
+        lines.append(f"| {name} |{f' {count:,} |' * len(forms)}")
+    lines += [f"| {name} | {' | '.join(f'{form[name]:,}' for form in forms.values())} |" for name in parts]
+    features = sum(result["features"].values())
+    lines.append(f"| all | {' | '.join(f'**{sum(form.values()) + features:,}**' for form in forms.values())} |")
+    return "\n".join(lines)
+
+
+def floor() -> str:
+    """What was measured against what those operations take at least."""
+    result = _load("operations")
+    named = {"mel": "mel", "voice features": "voice features", "network": "network and frames"}
+    lines = [
+        f"| real-time factor, 60 fps, one core | floor at {result['core_gflops']:.0f} GFLOP/s | measured | times |",
+        "|---|---|---|---|",
+    ]
+    for name, own in named.items():
+        least, took = result["floor_rtf"][name], result["cpu_rtf"][own]
+        lines.append(f"| {own} | {least:.5f} | {took:.5f} | {took / least:.1f} |")
+    return "\n".join(lines)
+
+
+def peers() -> str:
+    """Others, beside ours in the same run."""
+    result = _load("peers")
+    lines = [
+        "| beside ours | real-time factor of one core, theirs | ours | times | peak memory, theirs | ours |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, one in result["peers"].items():
+        if "skipped" in one:
+            lines.append(f"| {name} | not run: {one['skipped'].partition(':')[0]} | | | | |")
+            continue
+        theirs, ours = one["theirs"], one["ours"]
+        lines.append(
+            f"| {name} | {theirs['cpu_rtf']:.3f} | {ours['cpu_rtf']:.4f} | **{one['ratio']['cpu_rtf']:.0f}** "
+            f"| {theirs['peak_mb']:.0f} MB | {ours['peak_mb']:.0f} MB |"
+        )
+    return "\n".join([*lines, "", result["note"]] if result["note"] else lines)
+
+
+def footprint() -> str:
+    """Memory, start, and cost against length and voices."""
+    b = _load("bench_long")
+    peaks, cold = b["peak_memory_of_mb"], b["cold_start"]
+    stages = ", ".join(f"{name} {value:.0f}" for name, value in b["memory_stages_mb"].items())
+    costs = {f"{name} s": value for name, value in b["cost_by_length"].items()}
+    short, hour = peaks[f"animate {b['audio_s']:g} s"], peaks["animate 3600 s"]
+    apart = max(costs.values()) / min(costs.values()) - 1
+    rows = [
+        ("peak of `duomorph animate` on an hour, 60 fps, at most 160 MB", f"{hour:.0f} MB", hour <= 160),
+        (f"the same on {b['audio_s']:g} s: flat", f"{short:.0f} MB", None),
+        ("peak of `duomorph live`, at most 160 MB", f"{peaks['live']:.0f} MB", peaks["live"] <= 160),
+        ("process start to first frame, at most 0.8 s", f"{cold['first_frame_s']:.2f} s, least {cold['least_s']:.2f}",
+         cold["first_frame_s"] <= 0.8),
+        ("`import duomorph`, at most 0.25 s", f"{cold['import_s']:.3f} s", cold["import_s"] <= 0.25),
+        ("cost of a second the same within 10 % from 10 s to an hour",
+         f"{', '.join(f'{name} {value:.4f}' for name, value in costs.items())}: {apart:.0%}", apart <= 0.10),
+        ("a voice in chunks of 16.7 ms, of so many in one thread",
+         ", ".join(f"{name}: {value:.3f}" for name, value in b["cost_by_streams"].items()), None),
+        ("peak after each step, MB", stages, None),
+    ]  # fmt: skip
+    lines = ["| | measured | |", "|---|---|---|"]
+    verdict = {True: "held", False: "missed", None: ""}
+    return "\n".join([*lines, *(f"| {aim} | {told} | {verdict[held]} |" for aim, told, held in rows)])
+
+
+def buffers() -> str:
+    """Every buffer of a live voice."""
+    kept = _load("bench_long")["buffer_bytes"]
+    lines = ["| buffer | bytes |", "|---|---|"]
+    return "\n".join([*lines, *(f"| {name} | {size:,} |" for name, size in kept.items())])
+
+
 TABLES = {
     "ablations": ablations, "claims": claims, "accuracy": accuracy, "delay": delay, "speed": speed, "voices": voices,
     "moods": moods, "disturbed": disturbed, "live": live, "sources": sources,
-    "life": life, "closures": closures, "small": small,
+    "life": life, "closures": closures, "small": small, "operations": operations, "floor": floor, "peers": peers,
+    "footprint": footprint, "buffers": buffers,
 }  # fmt: skip
 
 

@@ -111,7 +111,7 @@ def test_bad_settings(
     [[], ["dance"], ["animate"], ["animate", "a.wav"], ["animate", "-o", "x.csv"], ["info", "extra"],
      ["egemaps", "a", "b", "-o", "x.csv"], ["bench", "--seconds", "many"], ["bench", "--seconds", "0"],
      ["bench", "--json", "no/such.json"], ["evaluate", "--fps", "5"], ["evaluate", "--delay-ms", "900"],
-     ["export", "x.pt", "--out", "folder"]],
+     ["bench", "--live", "--long"], ["export", "x.pt", "--out", "folder"]],
 )  # fmt: skip
 def test_bad_commands(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     refused(capsys, *arguments)

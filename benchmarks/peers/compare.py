@@ -41,6 +41,7 @@ def main() -> None:
     parser.add_argument("--koemorph", metavar="FOLDER", default="", help="checkout at commit 63b5e4b")
     parser.add_argument("--rhubarb", metavar="PROGRAM", default="", help="default: the one on the path")
     parser.add_argument("--seconds", type=float, default=20.0, help="of speech (20)")
+    parser.add_argument("--note", default="", help="kept with the figures: what a reader must know of this run")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     peers: list[tuple[str, str, int, tuple[str, ...], tuple[str, ...]]] = [
@@ -52,7 +53,8 @@ def main() -> None:
         ("Rhubarb", "rhubarb", 60, (arguments.rhubarb,), ("all",)),
     ]
     result: dict[str, Any] = {
-        "audio_s": arguments.seconds, "weights_sha256": duomorph.load().info().weights_sha256, "peers": {},
+        "audio_s": arguments.seconds, "weights_sha256": duomorph.load().info().weights_sha256,
+        "note": arguments.note, "peers": {},
     }  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         sound = Path(folder) / "speech.wav"

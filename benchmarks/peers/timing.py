@@ -21,6 +21,11 @@ class Absent(Exception):
     """What is needed is not installed; its text says what."""
 
 
+def used_s() -> float:
+    """Processor seconds of this process and of the programs that it started."""
+    return time.process_time() + sum(os.times()[2:4])
+
+
 def main(prepare: Callable[..., Callable[[], object]]) -> None:
     """`prepare(sound, fps, *more)` loads what there is to load and gives the work on (S,) samples at 16 kHz."""
     path, fps, *more = sys.argv[1:]
@@ -32,11 +37,11 @@ def main(prepare: Callable[..., Callable[[], object]]) -> None:
         sys.exit(3)
     wall, cpu, begun = [], [], time.monotonic()
     for run in range(REPEATS + 1):
-        before, used = time.perf_counter(), sum(os.times()[:4])
+        before, used = time.perf_counter(), used_s()
         work()
         if run or time.monotonic() - begun > 20:  # the first warms up, unless it takes for ever
             wall.append(time.perf_counter() - before)
-            cpu.append(sum(os.times()[:4]) - used)  # of the programs that it starts, too
+            cpu.append(used_s() - used)
         if time.monotonic() - begun > 60:
             break
     status = Path("/proc/self/status")

@@ -305,6 +305,8 @@ def _bench(arguments: argparse.Namespace) -> int:
 
     if not 5 <= arguments.seconds <= 3600:
         raise SettingError(f"got --seconds {arguments.seconds:g}: expected 5 to 3600; try 60")
+    if arguments.live and arguments.long:
+        raise SettingError("got --live and --long: expected one; --live goes in real time, an hour would take one")
     _check_json(arguments)
     if arguments.live:
         from duomorph.live import bench as live
