@@ -252,6 +252,7 @@ def test_a_browser_gives_the_curves_of_python(
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["told"].startswith("181 frames")
+    assert found["heard"] == "listening"
     np.testing.assert_allclose(found["page"], held(small, sound, 6, style), atol=1e-3)
     for size, frames in found["chunks"].items():
         np.testing.assert_allclose(frames, held(small, sound, 2, 0), atol=1e-3, err_msg=f"chunks of {size} samples")

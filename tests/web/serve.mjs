@@ -20,11 +20,11 @@ export function serve(extra = {}) {
     { url: `http://localhost:${server.address().port}`, close: () => server.close() })));
 }
 
-// A page whose errors end the program.
-export async function open(executablePath, url, viewport) {
+// A page whose errors end the program. `more`: arguments for Chromium.
+export async function open(executablePath, url, viewport, more = []) {
   const browser = await chromium.launch({ executablePath, headless: true, args: ["--no-sandbox", "--use-gl=angle",
     "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--no-first-run", "--disable-background-networking",
-    "--autoplay-policy=no-user-gesture-required"] });
+    ...more] });
   const page = await browser.newPage({ viewport });
   const fail = (what) => { console.error(what); process.exit(1); };
   page.on("pageerror", (error) => fail(String(error)));
