@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from damage import KINDS, damaged, tone
 from duomorph import audio, mp3
 from duomorph.errors import AudioError
+from duomorph.footprint import PEAK, alone
 
 
 def due(frames: int, rate: int) -> int:
@@ -250,3 +251,22 @@ def test_damaged_files_are_refused(bad: dict[str, Path], kind: str) -> None:
         audio.read(bad[kind])
     assert "\n" not in str(caught.value)
     assert bad[kind].name in str(caught.value)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells a process's own peak")
+def test_a_long_mp3_is_counted_in_little_memory(tmp_path: Path) -> None:
+    """What is mapped counts as memory of the process: an hour at 320 kbit/s would be 144 MB."""
+    path = tmp_path / "long.mp3"
+    path.write_bytes((b"\xff\xfb\xe0\x44" + bytes(1040)) * 60_000)  # 63 MB of silence
+    code = f"""
+import mmap
+from duomorph import mp3
+{PEAK}
+with open({str(path)!r}, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+    before = peak_mb()
+    frames = mp3.count(data).frames
+print(frames, peak_mb() - before)
+"""
+    frames, grown = alone(code).split()
+    assert int(frames) == 60_000
+    assert float(grown) < 15

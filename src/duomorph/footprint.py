@@ -26,8 +26,9 @@ from duomorph.errors import DuomorphError
 STARTS: Final = 7  # fresh processes; their median counts
 ONE_THREAD: Final = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
-# Linux hands ru_maxrss down to children, so a child of a large process would look large: VmHWM is its own.
-_PEAK: Final = """
+# How a program begins that is to say `peak_mb()`. Linux hands ru_maxrss down to children, so a child of a large process
+# would look large: VmHWM is its own.
+PEAK: Final = """
 import resource, sys
 from pathlib import Path
 
@@ -38,7 +39,7 @@ def peak_mb():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024**2 if sys.platform == "darwin" else 1024)
 """
 
-_COMMAND: Final = f"""{_PEAK}
+_COMMAND: Final = f"""{PEAK}
 from duomorph.cli import main
 if main(sys.argv[1:]):
     sys.exit(1)
@@ -46,7 +47,7 @@ print()
 print(peak_mb())
 """
 
-_STAGES: Final = f"""{_PEAK}
+_STAGES: Final = f"""{PEAK}
 import json
 stages = {{"interpreter": peak_mb()}}
 import duomorph, numpy

@@ -23,6 +23,7 @@ _KBPS: Final = {
 _HERTZ: Final = {0b11: (44100, 48000, 32000), 0b10: (22050, 24000, 16000), 0b00: (11025, 12000, 8000)}
 Data = bytes | mmap.mmap
 SEARCH: Final = 1 << 16  # bytes of junk skipped at a time before giving up
+FORGET: Final = 4096  # frames after which a mapped file gives back the memory of what has been read, 4 MB at most
 TAGS: Final = (b"TAG", b"APE", b"LYR")  # what stands behind the last frame
 
 
@@ -80,6 +81,8 @@ def count(data: Data) -> Counted | None:
             at = None if data[at : at + 3] in TAGS else _first(data, at, kind)
             continue
         frames += 1
+        if frames % FORGET == 0 and isinstance(data, mmap.mmap) and hasattr(data, "madvise"):  # not on Windows
+            data.madvise(mmap.MADV_DONTNEED, 0, at)
         covered += frame.length
         at += frame.length
     if 2 * covered < len(data) - start and frames < 100:  # chance likenesses in something else
