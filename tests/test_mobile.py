@@ -149,8 +149,9 @@ class Ears:
         style: Sequence[int],
         cuts: Sequence[int],
         functionals: np.ndarray,
+        stride: int = 1,
     ) -> np.ndarray:
-        """(B, N, 2, 400) -> (B, N, 52), in calls of so many ticks; the functionals go into the first."""
+        """(B, N, 2, 400) -> (B, N / stride, 52), in calls of so many ticks; the functionals go into the first."""
         state = {name: np.zeros((len(sound), *size), np.float32) for name, size in self.sizes.items()}
         out, at = [], 0
         for cut in cuts:
@@ -159,7 +160,7 @@ class Ears:
                 "functionals": functionals[:, : None if at == 0 else 0],
                 "style": np.array(style),
                 "delay": np.array(delay),
-                "stride": np.array([1]),
+                "stride": np.array([stride]),
             }
             weights, *after = self.session.run(self.outputs, given | state)
             state = dict(zip(state, after, strict=True))
@@ -195,6 +196,12 @@ def test_sound_in_gives_the_curves_of_python(
     given = windows(speech, TICKS)[None]
     found = ears(given, [delay], [1], [*fitting, *[1] * left], NOTHING)[0, delay:]
     np.testing.assert_allclose(found, held(engine, speech, delay, 1)[: TICKS - delay], atol=1e-5)
+
+
+def test_every_second_tick_alone_is_the_same(ears: Ears, engine: Engine, speech: np.ndarray) -> None:
+    """The last of every two, which is what 30 fps shows."""
+    found = ears(windows(speech, TICKS)[None], [7], [1], [MANY, MANY, *[2] * (MANY // 2)], NOTHING, stride=2)[0]
+    np.testing.assert_allclose(found[3:], held(engine, speech, 7, 1)[: TICKS - 7 : 2], atol=1e-5)
 
 
 def test_int8_with_ears_is_int8_without(models: Path, speech: np.ndarray) -> None:
