@@ -29,8 +29,7 @@ from duomorph.audio import BLOCK_SECONDS
 from duomorph.clock import SAMPLE_RATE, TICK_RATE, end_sample
 from duomorph.emotion import EmotionTrack
 from duomorph.face import Face, load
-from duomorph.footprint import alone as alone  # of the live bench too
-from duomorph.footprint import buffers, cold_start, memory_stages_mb, peak_memory_mb, tables
+from duomorph.footprint import alone, buffers, cold_start, memory_stages_mb, peak_memory_mb, tables
 from duomorph.mel import MelStream
 
 Float32 = NDArray[np.float32]

@@ -27,10 +27,11 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from duomorph.bench import alone, speech, spread
+from duomorph.bench import speech, spread
 from duomorph.clock import PROFILES, SAMPLE_RATE, TICK_RATE, delay_ticks, end_sample
 from duomorph.errors import DuomorphError
 from duomorph.face import Face, load
+from duomorph.footprint import alone
 from duomorph.live.session import Live
 from duomorph.live.sinks import open_sink
 from duomorph.live.sources import Paced
