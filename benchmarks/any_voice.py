@@ -7,7 +7,9 @@
 Held-out clips of each data set, 100 ms of delay, as the network gives them (nothing shaped): against the articulator's
 curves, r and jitter at 30 and 60 fps; lips shut on P B M, open in silence, round where they should; 95th percentiles;
 how well EMO-DB's left-out speakers' moods are told apart (`moods.separation`); how far the mouth opens to noise and
-music, against the 90 % quantile of the readers' speech. The last line is JSON.
+music, against the 90 % quantile of the readers' speech; and the captured faces of GRID (held-out clips) and FACEGOOD
+(all takes) in the default style, beside the loudness of the sound alone: for a model that learned neither of them
+(recipes/left_out.toml) a voice and a face that it does not know. The last line is JSON.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from numpy.typing import NDArray
 
 import duomorph as dm
 from duomorph import arkit, files
+from duomorph.clock import SAMPLE_RATE
 from duomorph.dataset.takes import takes
 from duomorph.evaluate import phones
 from duomorph.evaluate.metrics import opening
@@ -106,6 +109,34 @@ def unspoken(face: Face, folder: Path, widest: float) -> dict[str, Any]:
     }
 
 
+def captured(face: Face) -> dict[str, Any]:
+    """r of real faces in the default style, which is not how they move: their own style is what `evaluate` scores."""
+    found: dict[str, Any] = {}
+    jaw = arkit.INDEX["jawOpen"]
+    for name, parts in (("grid_s1", ("test",)), ("facegood", ("train", "test"))):
+        known = [take for part in parts for take in takes(name, part)]
+        played = predictions(face, known, Fraction(30), DELAY_MS, face.info().provenance.default_style)
+        one = report(played, name, trivial(known), DELAY_MS)
+        loud = np.concatenate([loudness(p.take.audio, p.clip.times[p.known]) for p in played])
+        truth = np.concatenate([p.truth[:, jaw] for p in played])
+        found[name] = {
+            "clips": len(known),
+            "r": {shape: one.r.get(shape) for shape in R},
+            "r_jawOpen_of_loudness": float(np.corrcoef(loud, truth)[0, 1]),
+        }
+    return found
+
+
+def loudness(sound: Floats, times: Floats) -> Floats:
+    """(n,) root mean square of the 50 ms about each moment."""
+    half = SAMPLE_RATE // 40
+    padded = np.pad(np.square(sound, dtype=np.float64), half)
+    places = np.round(times * SAMPLE_RATE).astype(int).clip(0, len(sound))
+    total = np.concatenate([[0.0], np.cumsum(padded)])
+    root: Floats = np.sqrt((total[places + 2 * half] - total[places]).clip(0) / (2 * half))
+    return root
+
+
 def rounded(value: Any) -> Any:
     """Four digits of every figure."""
     if isinstance(value, dict):
@@ -128,6 +159,7 @@ def main() -> None:
     result["emotions"] = emotions(options.data / "emodb", played["emodb"])
     widest = float(np.quantile(np.concatenate([opening(one.predicted) for one in played["librispeech"]]), 0.9))
     result["unspoken"] = unspoken(face, options.data / "unspoken", widest)
+    result["captured"] = captured(face)
     result = rounded(result)
     print(json.dumps(result))
     if options.json:
