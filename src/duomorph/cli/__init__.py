@@ -79,8 +79,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.set_defaults(run=_version)
     verbs = parser.add_subparsers(title="commands", metavar="COMMAND")
     for add in (
-        add_animate, add_live, add_preview, add_convert, add_info, add_egemaps, add_data, add_train, add_finetune,
-        add_evaluate, add_ablate, add_bench, add_export,
+        add_animate, add_live, add_studio, add_preview, add_convert, add_info, add_egemaps, add_data, add_train,
+        add_finetune, add_evaluate, add_ablate, add_bench, add_export,
     ):  # fmt: skip
         add(verbs)
     return parser
@@ -177,6 +177,32 @@ def _preview(arguments: argparse.Namespace) -> int:
             clip, arguments.output, arguments.sound, arguments.size, lambda done, all: progress.show(f"{done}/{all}")
         )
         progress.tell(f"{arguments.output}  {len(clip)} frames at {float(clip.fps):.6g} fps")
+    return 0
+
+
+def add_studio(verbs: Verbs) -> None:
+    """The page."""
+    about = "a page on this machine: speak, and see the face (needs duomorph[studio])"
+    verb = verbs.add_parser("studio", help=about, allow_abbrev=False)
+    verb.add_argument("--port", type=int, default=8640, metavar="N", help="where to listen, 0 for any (8640)")
+    host = "another address to listen on: who comes there needs the token that is printed (127.0.0.1)"
+    verb.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help=host)
+    verb.add_argument("--open", action="store_true", help="open it in the browser")
+    _add_model(verb)
+    verb.set_defaults(run=_studio)
+
+
+def _studio(arguments: argparse.Namespace) -> int:
+    import webbrowser
+
+    from duomorph import studio
+
+    opened = webbrowser.open if arguments.open else lambda url: None
+
+    def say(text: str) -> None:
+        print(text, flush=True)
+
+    studio.serve(arguments.host, arguments.port, say, arguments.model, opened)
     return 0
 
 
@@ -453,6 +479,27 @@ def _add_shaping(verb: argparse.ArgumentParser, idle: str = "off") -> None:
     group.add_argument("--seed", type=int, default=0, metavar="N", help="another number lives otherwise (0)")
     about = "joy=0.6,sad=0.2, or a CSV file with time,joy,sad,... (none)"
     group.add_argument("--emotion", metavar="WHAT", help=about)
+    about = "TOML: these flags and --style, --delay-ms by name, and --shape-config; flags after it win"
+    group.add_argument("--settings", metavar="FILE", action=_Settings, help=about)
+    verb.set_defaults(table=None)
+
+
+class _Settings(argparse.Action):
+    """A file of settings stands for the flags that it names."""
+
+    def __call__(self, parser: object, namespace: argparse.Namespace, path: Any, option: object = None) -> None:
+        from duomorph.shaping import settings
+        from duomorph.shaping.table import table
+
+        given = settings.read(path)
+        namespace.table = table(given.pop("shapes", {}))
+        if "emotion" in given:
+            given["emotion"] = ",".join(f"{name}={strength}" for name, strength in given["emotion"].items())
+        for flag in ("gate", "close_limit"):
+            if flag in given:
+                setattr(namespace, f"no_{flag}", not given.pop(flag))
+        for flag, value in given.items():
+            setattr(namespace, flag, value)
 
 
 def _shaping(arguments: argparse.Namespace) -> Shaping:
@@ -464,7 +511,7 @@ def _shaping(arguments: argparse.Namespace) -> Shaping:
         expressiveness=arguments.expressiveness,
         hold_ms=arguments.hold_ms,
         gate=not arguments.no_gate,
-        table=read(arguments.shape_config) if arguments.shape_config else None,
+        table=read(arguments.shape_config) if arguments.shape_config else arguments.table,
         close_limit=not arguments.no_close_limit,
         emotion=direction.read(arguments.emotion) if arguments.emotion is not None else None,
         life=Life(arguments.idle, arguments.seed),

@@ -1,0 +1,60 @@
+// A take: a sound and the curves that were made of it. Frame k stands at k / fps seconds.
+
+export const POSE = 61;  // 52 shapes, 9 angles
+const MOST = 1200;  // seconds
+
+class Growing {
+  constructor(size) { this.data = new Float32Array(size); this.length = 0; }
+  put(values, at = this.length) {
+    if (at + values.length > this.data.length) {
+      const larger = new Float32Array(Math.max(2 * this.data.length, at + values.length));
+      larger.set(this.data.subarray(0, this.length));
+      this.data = larger;
+    }
+    this.data.set(values, at);
+    this.length = Math.max(this.length, at + values.length);
+  }
+}
+
+export class Take {
+  constructor(name, rate, fps) {
+    Object.assign(this, { name, rate, fps, sound: new Growing(rate), curves: new Growing(60 * POSE), buffer: null, start: 0, done: 0, whole: false });
+  }
+  static of(name, buffer, fps) {  // an AudioBuffer
+    const take = new Take(name, buffer.sampleRate, fps), mono = new Float32Array(buffer.length);
+    for (let c = 0; c < buffer.numberOfChannels; c++)
+      buffer.getChannelData(c).forEach((value, k) => { mono[k] += value / buffer.numberOfChannels; });
+    take.sound = Object.assign(new Growing(0), { data: mono, length: mono.length });
+    take.buffer = buffer;
+    return take;
+  }
+  get samples() { return this.sound.data.subarray(0, this.sound.length); }
+  get frames() { return this.curves.length / POSE; }
+  get seconds() { return Math.max(this.sound.length / this.rate, this.rate ? 0 : this.start + this.frames / this.fps); }
+  get full() { return this.seconds > MOST; }
+  frame(number, pose) { this.curves.put(pose, number * POSE); }
+  value(shape, number) { return this.curves.data[number * POSE + shape]; }
+
+  // The pose at a moment, between the frames; false if there is none yet.
+  at(seconds, pose) {
+    if (!this.frames) return false;
+    const place = Math.min(Math.max((seconds - this.start) * this.fps, 0), this.frames - 1);
+    const left = Math.floor(place), right = Math.min(left + 1, this.frames - 1), share = place - left, { data } = this.curves;
+    for (let k = 0; k < POSE; k++)
+      pose[k] = data[left * POSE + k] * (1 - share) + data[right * POSE + k] * share;
+    return true;
+  }
+
+  // float32 at 16 kHz, for what is looked at inside.
+  async small() {
+    if (this.cached?.length === this.sound.length) return this.cached.samples;
+    const offline = new OfflineAudioContext(1, Math.max(1, Math.round(this.sound.length * 16000 / this.rate)), 16000);
+    const buffer = offline.createBuffer(1, this.sound.length, this.rate), source = offline.createBufferSource();
+    buffer.copyToChannel(this.samples, 0);
+    source.buffer = buffer;
+    source.connect(offline.destination);
+    source.start();
+    this.cached = { length: this.sound.length, samples: (await offline.startRendering()).getChannelData(0) };
+    return this.cached.samples;
+  }
+}

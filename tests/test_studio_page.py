@@ -1,0 +1,408 @@
+"""The studio's page in Chromium: what is dropped or said moves the face, in time with the sound, and survives."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+for module in ("starlette", "uvicorn", "websockets", "playwright", "PIL"):
+    pytest.importorskip(module, reason=f"needs {module}: pip install 'duomorph[dev]'")
+from PIL import Image
+from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, sync_playwright
+
+import characters
+import duomorph as dm
+from duomorph import arkit, formats, scenes
+from duomorph.live.sinks import open_sink
+from duomorph.shaping.settings import Settings, read
+from duomorph.wire import Frame
+from studio import Running, running
+
+DRAW = ("--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--no-first-run",
+        "--disable-background-networking", "--disable-component-update", "--autoplay-policy=no-user-gesture-required")  # fmt: skip
+NOISE = (
+    "GPU stall",
+    "WebSocket connection to",
+    "ERR_CONNECTION",
+    "Failed to load resource",
+)  # of servers that were ended
+SMALL = {"width": 900, "height": 620}
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with running(tmp_path_factory.mktemp("studio") / "private") as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def playwright() -> Iterator[Playwright]:
+    if shutil.which("chromium") is None:
+        pytest.skip("needs chromium: on Debian  apt-get install chromium")
+    with sync_playwright() as one:
+        yield one
+
+
+@contextmanager
+def launched(playwright: Playwright, *more: str) -> Iterator[Browser]:
+    with closing(playwright.chromium.launch(executable_path=shutil.which("chromium"), args=[*DRAW, *more])) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def chromium(playwright: Playwright) -> Iterator[Browser]:
+    with launched(playwright) as one:
+        yield one
+
+
+def until(page: Page, expression: str, seconds: float = 30) -> Any:
+    """Its value as soon as it is true. (Playwright's own waiting would need a page that allows eval.)"""
+    ended = time.monotonic() + seconds
+    while not (value := page.evaluate(expression)):
+        assert time.monotonic() < ended, (expression, page.text_content("#state"))
+        time.sleep(0.03)
+    return value
+
+
+@contextmanager
+def opened(browser: Browser, url: str, **context: Any) -> Iterator[Page]:
+    """The page, ready; it may not complain."""
+    wrong: list[str] = []
+
+    def hear(message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning") and not any(word in message.text for word in NOISE):
+            wrong.append(message.text)
+
+    with closing(browser.new_context(viewport=context.pop("viewport", SMALL), **context)) as room:
+        page = room.new_page()
+        page.on("console", hear)
+        page.on("pageerror", lambda problem: wrong.append(str(problem)))
+        page.goto(url)
+        until(page, "performance.getEntriesByName('ready').length && studio.link.open")
+        yield page
+    assert wrong == []
+
+
+def speak(page: Page, sound: Path) -> None:
+    page.set_input_files("#file", sound)
+    until(page, "studio.take?.whole && studio.take.name !== 'before'")
+
+
+def pause(page: Page) -> None:
+    page.evaluate("studio.player.stop()")
+
+
+def curve(page: Page, shape: str = "jawOpen") -> np.ndarray:
+    index = arkit.INDEX[shape]
+    found = page.evaluate(f"Array.from({{length: studio.take.frames}}, (_, k) => studio.take.value({index}, k))")
+    return np.array(found, np.float32)
+
+
+def face_at(page: Page, seconds: float) -> np.ndarray:
+    """Pixels of the lower half of the face at a moment."""
+    page.evaluate(f"studio.player.seek({seconds})")
+    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    box = page.locator("#face").bounding_box()
+    assert box is not None
+    clip = {"x": box["x"], "y": box["y"] + box["height"] / 2, "width": box["width"], "height": box["height"] / 2}
+    picture = page.screenshot(clip=clip)  # type: ignore[arg-type]
+    return np.asarray(Image.open(io.BytesIO(picture)).convert("RGB"), np.float32)
+
+
+def differ(a: np.ndarray, b: np.ndarray) -> int:
+    """How many pixels are another colour."""
+    return int((np.abs(a - b).max(axis=2) > 24).sum())
+
+
+@pytest.fixture(scope="module")
+def word(tmp_path_factory: pytest.TempPathFactory, speech: np.ndarray) -> Path:
+    """Half a second of silence, then speech, at 48 kHz."""
+    path = tmp_path_factory.mktemp("sound") / "word.wav"
+    soundfile.write(path, np.repeat(np.concatenate([np.zeros(8000, np.float32), speech]), 3), 48_000)
+    return path
+
+
+def test_a_file_moves_the_face_in_time(chromium: Browser, studio: Running, word: Path, face: dm.Face) -> None:
+    with opened(chromium, studio.url) as page:
+        page.evaluate(
+            """() => { globalThis.seen = []; globalThis.long = [];
+            new PerformanceObserver((list) => long.push(...list.getEntries().map(({duration}) => duration)))
+              .observe({type: 'longtask'}); }"""
+        )
+        page.set_input_files("#file", word)
+        until(page, "studio.player.playing")  # by itself, as soon as there is something to be seen
+        offsets = page.evaluate(
+            """() => new Promise((done) => {
+              const jaw = 17, { player } = studio, found = [], pose = new Float32Array(61);
+              const look = () => {
+                const { contextTime, performanceTime } = player.context.getOutputTimestamp();
+                const take = studio.take, heard = contextTime + (performance.now() - performanceTime) / 1000;
+                if (player.playing && contextTime > 0) found.push([heard, player.position, studio.head.weight('jawOpen')]);
+                player.playing ? requestAnimationFrame(look) : done(found);
+              };
+              look();
+            })"""
+        )
+        until(page, "studio.take.whole")
+        jaw = curve(page)
+        wanted = face.animate(word, fps=60, shaping=Settings(idle="calm").shaping)["jawOpen"]
+        assert len(jaw) == len(wanted)
+        assert np.abs(jaw - wanted).mean() < 0.01  # another resampler
+        # What the face showed belongs to the sound that left the machine then, by the audio device's own clock, which
+        # began at an unknown moment of ours: the same for all frames.
+        heard, position, shown = np.array(offsets).T
+        assert len(heard) > 10
+        drift = (heard - position) - np.median(heard - position)
+        assert np.percentile(np.abs(drift), 90) < 0.02
+        there = np.interp(position, np.arange(len(jaw)) / 60, jaw)
+        assert np.median(np.abs(there - shown)) < 0.02
+        silence = face_at(page, 0.1)
+        assert differ(silence, face_at(page, 0.2)) < 200
+        vowel = face_at(page, float(np.argmax(jaw)) / 60)
+        assert differ(silence, vowel) > 800
+
+
+def test_knobs_speak_anew_and_are_kept(chromium: Browser, studio: Running, word: Path, tmp_path: Path) -> None:
+    with opened(chromium, studio.url, accept_downloads=True) as page:
+        speak(page, word)
+        pause(page)
+        before = curve(page).max()
+        page.click("#tab-settings")
+        page.locator("#knob-intensity-1").fill("2")
+        until(page, "!studio.take.whole")
+        until(page, "studio.take.whole")
+        assert curve(page).max() > 1.3 * before
+        with page.expect_download() as saved:
+            page.get_by_role("button", name="Save").click()
+        saved.value.save_as(tmp_path / "studio.toml")
+        assert read(tmp_path / "studio.toml") == {"intensity": 2, "idle": "calm"}
+        (tmp_path / "mine.toml").write_text(
+            'intensity = 0.5\nidle = "off"\nseed = 3\n[emotion]\njoy = 0.7\n[jaw]\ngain = 2\nmax = 0.9\n'
+        )
+        page.set_input_files("#settings input[type=file]", tmp_path / "mine.toml")
+        until(page, "studio.settings.value.intensity === 0.5")
+        with page.expect_download() as again:
+            page.get_by_role("button", name="Save").click()
+        again.value.save_as(tmp_path / "again.toml")
+        wanted = {
+            "intensity": 0.5,
+            "idle": "off",
+            "seed": 3,
+            "emotion": {"happiness": 0.7},
+            "shapes": {"jaw": {"gain": 2, "max": 0.9}},
+        }
+        assert Settings(**read(tmp_path / "again.toml")) == Settings(**wanted)
+
+
+def test_exports_are_valid(chromium: Browser, studio: Running, word: Path, tmp_path: Path) -> None:
+    with opened(chromium, studio.url, accept_downloads=True) as page:
+        speak(page, word)
+        pause(page)
+        jaw = curve(page)
+        kinds = json.loads(studio.ask("GET", "/api/facts")[2])["formats"]
+        for kind, label in {"csv": "CSV", "jsonl": "JSONL", "json": "A2F", "glb": "GLB", "mp4": "MP4"}.items():
+            if kind not in kinds:
+                continue
+            with page.expect_download(timeout=60_000) as saved:
+                page.get_by_role("button", name=f"Export as {label}", exact=True).click()
+            path = tmp_path / f"word.{kind}"
+            assert saved.value.suggested_filename == path.name
+            saved.value.save_as(path)
+            if kind == "glb":
+                assert scenes.gltf.unpack(path.read_bytes())[0]["animations"][0]["name"] == "Duomorph"
+            elif kind == "mp4":
+                assert path.read_bytes()[4:8] == b"ftyp"
+            else:
+                np.testing.assert_allclose(formats.read(path)["jawOpen"], jaw, atol=1e-5)
+
+
+@pytest.mark.parametrize("presets", [False, True])
+def test_a_character_of_ones_own(chromium: Browser, studio: Running, word: Path, tmp_path: Path, presets: bool) -> None:
+    targets = ["m"] if presets else ["jawOpen"]
+    expressions = {"aa": {"m": 1.0}} if presets else {"jawOpen": {"jawOpen": 1.0}}
+    avatar = characters.save(tmp_path / "me.vrm", targets, 1, expressions)
+    with opened(chromium, studio.url) as page:
+        speak(page, word)
+        pause(page)
+        page.set_input_files("#file", avatar)
+        until(page, "document.getElementById('caption').textContent === 'me.vrm'")
+        at = float(np.argmax(curve(page))) / 60
+        rest = face_at(page, 0.1)
+        still = page.evaluate(f"studio.head.weight('{'A' if presets else 'jawOpen'}')")
+        moved = face_at(page, at)
+        shown = page.evaluate(f"studio.head.weight('{'A' if presets else 'jawOpen'}')")
+        assert shown > still + 0.1
+        if not presets:
+            assert shown == pytest.approx(curve(page).max(), abs=1e-4)
+        assert differ(rest, moved) > 20
+        (tmp_path / "bad.glb").write_bytes(b"glTF" + bytes(99))
+        page.set_input_files("#file", tmp_path / "bad.glb")
+        until(page, "document.getElementById('state').classList.contains('bad')")
+
+
+def test_a_capture_beside(chromium: Browser, studio: Running, word: Path, face: dm.Face, tmp_path: Path) -> None:
+    face.animate(word, fps=30).save(tmp_path / "captured.csv")
+    with opened(chromium, studio.url) as page:
+        speak(page, word)
+        pause(page)
+        page.set_input_files("#file", tmp_path / "captured.csv")
+        scores = until(page, "studio.compare.scores")
+        assert scores["mae"]["jawOpen"] < 0.05
+        assert scores["r"]["jawOpen"] > 0.9
+        assert page.locator("#compare table tr").count() == 1 + 3 + 52
+        until(page, "document.body.classList.contains('two')")
+
+
+def test_what_is_inside_is_seen(chromium: Browser, studio: Running, word: Path) -> None:
+    with opened(chromium, studio.url) as page:
+        speak(page, word)
+        pause(page)
+        page.click("#tab-inside")
+        page.evaluate("studio.player.seek(1.0)")
+        if json.loads(studio.ask("GET", "/api/facts")[2])["attention"]:
+            assert until(page, "document.querySelector('#inside canvas').dataset.at") == "1"
+        painted = "Array.from(document.querySelectorAll('#inside canvas')[1].getContext('2d').getImageData(0, 0, 640, 260).data).some(Boolean)"
+        assert until(page, painted)
+        assert page.locator("#inside .split").count() == 52
+
+
+def test_two_tabs_at_once(chromium: Browser, studio: Running, word: Path, sample: Path) -> None:
+    with opened(chromium, studio.url) as one, opened(chromium, studio.url) as two:
+        one.set_input_files("#file", word)
+        two.set_input_files("#file", sample)
+        for page in (one, two):
+            until(page, "studio.take?.whole")
+            pause(page)
+        first = curve(one)
+        assert len(first) != len(curve(two))
+        two.set_input_files("#file", word)
+        until(two, "studio.take.whole && studio.take.name === 'word.wav'")
+        np.testing.assert_array_equal(curve(two), first)
+
+
+def test_the_microphone(playwright: Playwright, studio: Running, word: Path) -> None:
+    fake = (
+        "--use-fake-device-for-media-stream",
+        "--use-fake-ui-for-media-stream",
+        f"--use-file-for-fake-audio-capture={word}",
+    )
+    with launched(playwright, *fake) as browser, opened(browser, studio.url, permissions=["microphone"]) as page:
+        page.keyboard.press("r")
+        until(page, "document.getElementById('record').getAttribute('aria-pressed') === 'true'")
+        until(page, "studio.take.frames > 90")  # curves while it is recorded
+        live = curve(page)
+        page.keyboard.press("r")
+        until(page, "studio.take.whole")
+        assert live.max() > 0.1
+        sound = page.evaluate("[studio.take.seconds, studio.take.frames]")
+        assert sound[1] == pytest.approx(60 * sound[0], abs=1)
+        page.keyboard.press(" ")
+        until(page, "studio.player.playing && studio.player.position > 0.3")
+
+
+def test_no_microphone_and_no_webgl_are_told(playwright: Playwright, studio: Running, word: Path) -> None:
+    browser = playwright.chromium.launch(
+        executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu", "--disable-3d-apis"]
+    )
+    with closing(browser), closing(browser.new_page()) as page:
+        page.goto(studio.url)
+        until(page, "performance.getEntriesByName('ready').length && studio.link.open")
+        assert "no WebGL" in str(page.text_content("#hint"))
+        page.click("#record")
+        until(page, "document.getElementById('state').textContent.startsWith('no microphone: ')")
+        speak(page, word)
+        assert curve(page).max() > 0.1
+
+
+def test_a_studio_that_dies_comes_back(chromium: Browser, tmp_path: Path, word: Path) -> None:
+    with running(tmp_path / "private") as first, opened(chromium, first.url) as page:
+        first.process.send_signal(signal.SIGKILL)
+        until(page, "document.getElementById('state').textContent.includes('gone')")
+        page.set_input_files("#file", word)
+        until(page, "studio.take && !studio.take.whole")
+        with running(tmp_path / "private", port=first.port):
+            until(page, "studio.take.whole")
+            pause(page)
+            assert curve(page).max() > 0.1
+
+
+def test_the_monitor_counts_what_is_lost(chromium: Browser, studio: Running) -> None:
+    sink: Any = open_sink("ws://:0", Fraction(60), "Alice", print)
+    try:
+        with opened(chromium, studio.url) as page:
+            page.click("#tab-monitor")
+            page.get_by_label("Address of the live sink").fill(f"ws://127.0.0.1:{sink.port}")
+            page.get_by_role("button", name="Listen").click()
+            until(page, "document.querySelector('#monitor [role=status]').textContent.startsWith('Alice')")
+            weights, angles = np.zeros(52, np.float32), np.zeros(9, np.float32)
+            weights[arkit.INDEX["jawOpen"]] = 0.7
+            begun = time.monotonic()
+            for number in range(120):
+                time.sleep(max(0.0, begun + number / 60 - time.monotonic()))
+                if number not in (50, 51, 52):
+                    sink.send(Frame(number, Fraction(60), weights, angles))
+            numbers = until(page, "studio.monitor.numbers?.frame === 119 && studio.monitor.numbers")
+            assert numbers["lost"] >= 3  # a busy machine loses some of its own
+            assert 20 < numbers["fps"] <= 70
+            assert page.evaluate("studio.head.weight('jawOpen')") == pytest.approx(0.7)
+    finally:
+        sink.close()
+
+
+@pytest.mark.parametrize(("width", "height"), [(320, 640), (3840, 2160)])
+def test_from_a_phone_to_4k(chromium: Browser, studio: Running, width: int, height: int) -> None:
+    with opened(chromium, studio.url, viewport={"width": width, "height": height}) as page:
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        for name in ("settings", "compare", "inside", "monitor", "bars"):
+            page.click(f"#tab-{name}")
+            assert page.locator(f"#{name}").is_visible()
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+        for name in ("#record", "#play", "#time", "#face"):
+            box = page.locator(name).bounding_box()
+            assert box is not None
+            assert box["width"] > 20
+            assert 0 <= box["x"] <= width - box["width"] + 1
+
+
+def test_keys_and_names(chromium: Browser, studio: Running, word: Path) -> None:
+    with opened(chromium, studio.url) as page:
+        unnamed = """Array.from(document.querySelectorAll('button, select, canvas, input')).filter((one) => !(one.textContent.trim()
+          || one.ariaLabel || one.labels?.length || one.title || one.closest('[hidden]'))).map((one) => one.outerHTML)"""
+        assert page.evaluate(unnamed) == []
+        speak(page, word)
+        pause(page)
+        page.locator("#time").focus()
+        at: Callable[[], float] = lambda: float(page.evaluate("studio.player.position"))  # noqa: E731
+        for key, wanted in (
+            ("Home", 0),
+            ("ArrowRight", 1 / 60),
+            ("Shift+ArrowRight", 1 + 1 / 60),
+            ("ArrowLeft", 1),
+            ("End", None),
+        ):
+            page.keyboard.press(key)
+            assert at() == pytest.approx(page.evaluate("studio.take.seconds") if wanted is None else wanted, abs=1e-3)
+        page.keyboard.press("Home")
+        for _ in range(3):
+            page.keyboard.press("+")
+        page.keyboard.press("l")
+        begin, end = page.evaluate("studio.player.loop")
+        assert end - begin == pytest.approx(page.evaluate("studio.take.seconds") / 8, rel=0.01)
+        page.keyboard.press(" ")
+        until(page, "studio.player.playing")
+        time.sleep(end - begin + 0.2)
+        assert page.evaluate("studio.player.playing")
+        assert begin <= at() <= end
+        until(page, "document.getElementById('time').getAttribute('aria-valuemax') > 0")
