@@ -40,7 +40,8 @@ export class Compare extends EventTarget {
     const data = (one) => one.curves.data.slice(0, one.frames * POSE);
     const found = await (await ask("/api/scores", pack(said, { curves: data(take), truth: data(this.truth) }))).json();
     this.scores = found;
-    const lag = found.lag === null ? "" : `; jawOpen fits best ${found.lag} frames late`;
+    const way = found.lag > 0 ? "late" : "early";
+    const lag = found.lag === null ? "" : `; the jaw is ${found.lag ? `${Math.abs(found.lag)} frame${Math.abs(found.lag) > 1 ? "s" : ""} ${way}` : "in time"}`;
     this.told.textContent = `${found.frames} frames in common${lag}. MAE: mean absolute difference; r: correlation.`;
     const rows = [...Object.entries(found.groups).map(([name, { mae, r }]) => [name, mae, r]),
       ...this.names.map((name) => [name, found.mae[name], found.r[name]])];

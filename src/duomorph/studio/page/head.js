@@ -5,7 +5,7 @@ import { Box3, DirectionalLight, GLTFLoader, HemisphereLight, OrbitControls, Per
 const about = (x, y, z, angle) => new Quaternion().setFromAxisAngle(new Vector3(x, y, z), angle);
 
 export class Head {
-  #dirty = true; #resting = new Quaternion(); #moves = []; #turner = null; #size = "";
+  #dirty = true; #resting = new Quaternion(); #moves = []; #turner = null; #size = ""; #drawing = null;
 
   // Throws where there is no WebGL.
   constructor(canvas, names) {
@@ -108,7 +108,13 @@ export class Head {
     this.#turner.quaternion.copy(this.above).invert().multiply(turn).multiply(this.above).multiply(this.#resting);
   }
 
+  // A picture of the poses; false if there is nothing new, or the last one is still being drawn: who draws in software
+  // gets fewer pictures, not late ones.
   draw() {
+    const gl = this.renderer.getContext();
+    if (this.#drawing && gl.clientWaitSync(this.#drawing, 0, 0) === gl.TIMEOUT_EXPIRED) return false;
+    if (this.#drawing) gl.deleteSync(this.#drawing);
+    this.#drawing = null;
     const { clientWidth: width, clientHeight: height } = this.canvas, scale = Math.min(devicePixelRatio, 2);
     if (this.#size !== `${width} ${height} ${scale}`) {
       this.#size = `${width} ${height} ${scale}`;
@@ -129,6 +135,8 @@ export class Head {
       this.renderer.setScissor(k * each, 0, each, height);
       this.renderer.render(this.scene, this.camera);
     });
+    this.#drawing = gl.fenceSync(gl.SYNC_GPU_COMMANDS_COMPLETE, 0);
+    gl.flush();
     return true;
   }
 

@@ -19,9 +19,9 @@ export class Inside extends EventTarget {
     this.told = make("p", { className: "faint", role: "status", textContent: facts.attention
       ? "Attention of each shape over the 80 mel bands at this moment; low bands left."
       : "Attention needs torch beside the studio: pip install 'duomorph[train]'" });
-    this.looks = make("canvas", { width: 640, height: 520, hidden: !facts.attention, role: "img", ariaLabel: "Attention over the bands" });
+    this.looks = make("canvas", { hidden: !facts.attention, role: "img", ariaLabel: "Attention over the bands" });
     panel.append(this.told, this.looks, make("h2", { textContent: "What the emotion stream hears" }));
-    this.heard = make("canvas", { width: 640, height: 260, role: "img", ariaLabel: "Features of the voice over time" });
+    this.heard = make("canvas", { role: "img", ariaLabel: "Features of the voice over time" });
     this.key = make("p", { className: "faint" });
     Object.keys(HEARD).forEach((name, k) => {
       const word = make("span", { textContent: `${name}  ` });
@@ -65,14 +65,17 @@ export class Inside extends EventTarget {
   }
 
   #bands(values, at) {
-    const pen = this.looks.getContext("2d"), { names } = this.facts, left = 130, cell = (this.looks.width - left) / 80, row = 10;
-    const style = getComputedStyle(this.looks), most = values.reduce((a, b) => Math.max(a, b), 0);
-    pen.clearRect(0, 0, this.looks.width, this.looks.height);
-    pen.font = "9px system-ui, sans-serif";
-    names.forEach((name, k) => {
+    const scale = devicePixelRatio, width = this.looks.clientWidth, { names } = this.facts, row = 13;
+    Object.assign(this.looks, { width: width * scale, height: names.length * row * scale });
+    const pen = this.looks.getContext("2d"), left = Math.min(130, 0.4 * width), cell = (width - left) / 80;
+    const style = getComputedStyle(this.looks);
+    pen.scale(scale, scale);
+    pen.font = "11px system-ui, sans-serif";
+    names.forEach((name, k) => {  // each shape by its own most
+      const most = values.subarray(80 * k, 80 * k + 80).reduce((a, b) => Math.max(a, b), 1e-9);
       pen.globalAlpha = 1;
       pen.fillStyle = style.getPropertyValue("--faint");
-      pen.fillText(name, 0, row * k + 8);
+      pen.fillText(name, 0, row * k + 10, left - 6);
       pen.fillStyle = style.getPropertyValue("--blue");
       for (let band = 0; band < 80; band++) {
         pen.globalAlpha = values[80 * k + band] / most;
@@ -85,15 +88,17 @@ export class Inside extends EventTarget {
   }
 
   #curves(at, seconds) {
-    const pen = this.heard.getContext("2d"), { width, height } = this.heard, { said, values } = this.#mood;
-    pen.clearRect(0, 0, width, height);
+    const { said, values } = this.#mood, scale = devicePixelRatio, width = this.heard.clientWidth, height = 160;
+    Object.assign(this.heard, { width: width * scale, height: height * scale });
+    const pen = this.heard.getContext("2d");
+    pen.scale(scale, scale);
     Object.values(HEARD).forEach((name, k) => {
       const column = said.names.indexOf(name), curve = Array.from({ length: said.count }, (_, u) => values[88 * u + column]);
-      const least = Math.min(...curve), most = Math.max(...curve);
+      const known = curve.slice(1), least = Math.min(...known), most = Math.max(...known);  // at 0 s nothing was heard
       pen.strokeStyle = HUES[k];
-      pen.lineWidth = 2;
+      pen.lineWidth = 1.5;
       pen.beginPath();
-      curve.forEach((value, u) => pen.lineTo(u * said.every_s / seconds * width, height - 8 - (height - 16) * (most > least ? (value - least) / (most - least) : 0)));
+      known.forEach((value, u) => pen.lineTo((u + 1) * said.every_s / seconds * width, height - 4 - (height - 8) * (most > least ? (value - least) / (most - least) : 0)));
       pen.stroke();
     });
     pen.fillStyle = getComputedStyle(this.heard).getPropertyValue("--ink");

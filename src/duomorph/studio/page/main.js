@@ -48,7 +48,6 @@ const openSound = attempt(async (data, name) => {
 
 function show(next) {
   take = next;
-  player.loop = null;
   player.show(take);
   timeline.show(take);
   document.body.classList.add("spoken");
@@ -149,12 +148,7 @@ function draw() {
       head?.show(pose, ...beside ? [other] : []);
       bars?.show(pose);
       $("clock").textContent = `${at.toFixed(3)} s · frame ${Math.round(at * take.fps)}`;
-      if (!moving) {
-        const slider = $("time");
-        Object.entries({ valuemax: take.seconds.toFixed(3), valuenow: at.toFixed(3), valuetext: `${at.toFixed(2)} seconds` })
-          .forEach(([name, value]) => slider.setAttribute(`aria-${name}`, value));
-        inside?.show(take, at, settings.value);
-      }
+      if (!moving) inside?.show(take, at, settings.value);
     }
   }
   timeline.draw(at);
@@ -174,6 +168,9 @@ function loop(range) {
 
 player.addEventListener("change", () => {
   $("play").textContent = player.playing ? "❚❚ Pause" : "▶ Play";
+  const { position, take: { seconds } } = player, told = { valuemax: seconds.toFixed(3), valuenow: position.toFixed(3) };
+  for (const [name, value] of Object.entries({ ...told, valuetext: `${position.toFixed(2)} seconds` }))
+    $("time").setAttribute(`aria-${name}`, value);
   fresh = true;
 });
 timeline.addEventListener("seek", ({ detail }) => seek(detail));

@@ -11,6 +11,7 @@ export class Player extends EventTarget {
     if (this.context.state === "suspended") this.context.resume();
     return this.context;
   }
+  get began() { return this.#began - this.#at; }  // by the clock of the audio context, second 0 of the take
   get playing() { return this.#source !== null; }
 
   // Seconds of the take.
@@ -23,7 +24,11 @@ export class Player extends EventTarget {
     return from + (heard - from) % (to - from);
   }
 
-  show(take) { this.stop(); this.take = take; this.#rest = 0; }
+  show(take) {
+    this.#halt();
+    Object.assign(this, { take, loop: null });
+    this.seek(0);
+  }
 
   play() {
     const context = this.ready(), { take } = this;
