@@ -251,6 +251,40 @@ def voices() -> str:
     return "\n".join(lines)
 
 
+def left_out() -> str:
+    """What weights give that never learned it: faces, a language, moods."""
+    result = _load("left_out")
+    readers, dutch = (result[name]["30"] for name in ("librispeech", "nathalie"))
+    near = (
+        all(dutch[figure]["ours"] >= 0.9 * readers[figure]["ours"] for figure in ("closure", "rounding"))
+        and dutch["r"]["jawOpen"] >= 0.9 * readers["r"]["jawOpen"]
+    )
+
+    def told(one: dict[str, Any]) -> str:
+        return (
+            f"r(jawOpen) {one['r']['jawOpen']:.3f}, P B M shut {one['closure']['ours']:.0%}, open in silence "
+            f"{one['silence']['ours']:.1%}, rounding {one['rounding']['ours']:.2f}"
+        )
+
+    lines = ["| never learned | measured | aim | |", "|---|---|---|---|"]
+    for name, clips, aim in (("grid_s1", "held-out clips", 0.75), ("facegood", "takes", 0.82)):
+        one = result["captured"][name]
+        r = one["r"]["jawOpen"]
+        lines.append(
+            f"| `{name}`, {one['clips']} {clips}, as captured "
+            f"| r(jawOpen) {r:.3f}, pucker {one['r']['mouthPucker']:.2f}; "
+            f"loudness alone {one['r_jawOpen_of_loudness']:.3f} | {aim} | {'held' if r >= aim else 'missed'} |"
+        )
+    lines.append(f"| `librispeech`, three readers, as drawn | {told(readers)} | | |")
+    lines.append(
+        f"| `nathalie`, Dutch, as drawn | {told(dutch)} | r, lips and rounding within 10 % of the readers' "
+        f"| {'held' if near else 'missed'} |"
+    )
+    auc = ", ".join(f"{pair.replace('/', ' / ')} {value:.2f}" for pair, value in result["emotions"]["auc"].items())
+    lines.append(f"| `emodb`, moods, AUC | {auc} | | |")
+    return "\n".join(lines)
+
+
 def moods() -> str:
     """What voices of strangers tell of their mood."""
     auc = _load("any_voice")["emotions"]["auc"]
@@ -449,7 +483,7 @@ def buffers() -> str:
 
 TABLES = {
     "ablations": ablations, "claims": claims, "accuracy": accuracy, "delay": delay, "speed": speed, "voices": voices,
-    "moods": moods, "disturbed": disturbed, "live": live, "sources": sources,
+    "moods": moods, "left_out": left_out, "disturbed": disturbed, "live": live, "sources": sources,
     "life": life, "closures": closures, "small": small, "operations": operations, "floor": floor, "peers": peers,
     "footprint": footprint, "buffers": buffers,
 }  # fmt: skip
