@@ -24,7 +24,7 @@ import secrets
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -85,7 +85,7 @@ class Studio:
         """A route that reads a request of at most so many bytes, and has it worked on in a thread."""
 
         async def answer(request: Request) -> Response:
-            async with self._at_once:
+            async with self._at_once if method == "POST" else nullcontext():
                 try:
                     data = await _body(request, most)
                     face = await self.face()

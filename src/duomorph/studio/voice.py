@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from duomorph.audio import MAX_LEVEL, Resampler
-from duomorph.clock import SAMPLE_RATE, frame_rate
+from duomorph.clock import frame_rate
 from duomorph.errors import AudioError, DuomorphError, FormatError
 from duomorph.face import Face
 from duomorph.live.resample import MAX_RATE, MIN_RATE, LiveResampler
@@ -35,7 +35,6 @@ from duomorph.wire import Frame, turn, web
 
 MOST_TEXT: Final = 65_536  # characters of an order
 MOST_BLOCK: Final = 1 << 20  # bytes of sound in a message
-STEP: Final = SAMPLE_RATE // 2  # samples worked on at a stretch, so that many pages take turns
 TYPES: Final = ("float32", "int16")
 
 
@@ -117,22 +116,17 @@ class Voice:
         else:
             samples = np.frombuffer(data, "<i2").astype(np.float32) / np.float32(32768)
         if len(samples) and not np.abs(samples).max() <= MAX_LEVEL:  # NaN too
+            self._take = None
             raise AudioError("got NaN, infinity or absurd values: expected samples in [-1, 1]; record again")
-        return self._frames(self._take, self._take.resampler.feed(samples))
+        return self._encoded(self._take, self._stream.feed(self._take.resampler.feed(samples)))
 
     def _end(self, take: Take) -> tuple[list[bytes], dict[str, Any]]:
         self._take = None
         found = []
         if isinstance(take.resampler, Resampler):
-            found = self._frames(take, take.resampler.finish())
+            found = self._encoded(take, self._stream.feed(take.resampler.finish()))
         found += self._encoded(take, self._stream.finish())
         return found, {"ended": take.number, "frames": take.frames}
-
-    def _frames(self, take: Take, sound: NDArray[np.float32]) -> list[bytes]:
-        found: list[bytes] = []
-        for at in range(0, len(sound), STEP):
-            found += self._encoded(take, self._stream.feed(sound[at : at + STEP]))
-        return found
 
     def _encoded(self, take: Take, weights: NDArray[np.float32]) -> list[bytes]:
         first, take.frames = take.frames, take.frames + len(weights)

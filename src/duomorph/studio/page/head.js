@@ -11,7 +11,9 @@ export class Head {
   constructor(canvas, names) {
     this.canvas = canvas;
     this.names = names;
-    this.renderer = new WebGLRenderer({ canvas, antialias: true, alpha: true });
+    const context = canvas.getContext("webgl2", { antialias: true });
+    if (!context) throw new Error("no WebGL");
+    this.renderer = new WebGLRenderer({ canvas, context });
     this.scene = new Scene();
     this.scene.add(new HemisphereLight("#fff6ee", "#d8c4ba", 1.9));
     for (const [power, ...place] of [[1.9, -0.5, 0.6, 1], [0.7, 1, 0.2, 0.6], [0.8, 0.3, 0.6, -1]]) {
@@ -24,6 +26,8 @@ export class Head {
     this.controls.enablePan = false;
     this.controls.addEventListener("change", () => { this.#dirty = true; });
     this.poses = [null];
+    this.size = [canvas.clientWidth, canvas.clientHeight];
+    new ResizeObserver(([{ contentRect: { width, height } }]) => { this.size = [width, height]; this.#dirty = true; }).observe(canvas);
     canvas.addEventListener("webglcontextrestored", () => { this.#dirty = true; });
   }
 
@@ -115,7 +119,7 @@ export class Head {
     if (this.#drawing && gl.clientWaitSync(this.#drawing, 0, 0) === gl.TIMEOUT_EXPIRED) return false;
     if (this.#drawing) gl.deleteSync(this.#drawing);
     this.#drawing = null;
-    const { clientWidth: width, clientHeight: height } = this.canvas, scale = Math.min(devicePixelRatio, 2);
+    const [width, height] = this.size, scale = Math.min(devicePixelRatio, 2);
     if (this.#size !== `${width} ${height} ${scale}`) {
       this.#size = `${width} ${height} ${scale}`;
       this.renderer.setPixelRatio(scale);

@@ -7,6 +7,7 @@ import { Inside } from "./inside.js";
 import { Link } from "./link.js";
 import { listen } from "./microphone.js";
 import { Monitor } from "./monitor.js";
+import { NAMES } from "./names.js";
 import { Player } from "./player.js";
 import { Settings } from "./settings.js";
 import { POSE, Take } from "./take.js";
@@ -112,7 +113,7 @@ const record = attempt(async () => {
     microphone = ear;
     ear.lost(() => { stopRecording(); tell("the microphone is gone: what it heard is here", true); });
     $("record").setAttribute("aria-pressed", "true");
-    $("record").textContent = "■ Stop";
+    $("record").textContent = "Stop";
     tell("recording");
   } finally { starting = false; }
 });
@@ -123,7 +124,7 @@ function stopRecording() {
   microphone = null;
   link.end();
   $("record").setAttribute("aria-pressed", "false");
-  $("record").textContent = "● Record";
+  $("record").textContent = "Record";
   timeline.view(0, take.seconds);
   tell("recorded");
 }
@@ -167,7 +168,7 @@ function loop(range) {
 }
 
 player.addEventListener("change", () => {
-  $("play").textContent = player.playing ? "❚❚ Pause" : "▶ Play";
+  $("play").textContent = player.playing ? "Pause" : "Play";
   const { position, take: { seconds } } = player, told = { valuemax: seconds.toFixed(3), valuenow: position.toFixed(3) };
   for (const [name, value] of Object.entries({ ...told, valuetext: `${position.toFixed(2)} seconds` }))
     $("time").setAttribute(`aria-${name}`, value);
@@ -260,9 +261,8 @@ addEventListener("keydown", (event) => {
 // -- the beginning: the head first, then what the studio knows
 
 async function begin() {
-  const names = (await import("./names.js")).NAMES;
   try {
-    head = new Head($("face"), names);
+    head = new Head($("face"), NAMES);
     await head.own();
     head.draw();
     performance.mark("face");

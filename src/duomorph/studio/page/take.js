@@ -21,9 +21,12 @@ export class Take {
     Object.assign(this, { name, rate, fps, sound: new Growing(rate), curves: new Growing(60 * POSE), buffer: null, start: 0, done: 0, whole: false });
   }
   static of(name, buffer, fps) {  // an AudioBuffer
-    const take = new Take(name, buffer.sampleRate, fps), mono = new Float32Array(buffer.length);
-    for (let c = 0; c < buffer.numberOfChannels; c++)
-      buffer.getChannelData(c).forEach((value, k) => { mono[k] += value / buffer.numberOfChannels; });
+    const take = new Take(name, buffer.sampleRate, fps), count = buffer.numberOfChannels;
+    const mono = count === 1 ? buffer.getChannelData(0) : new Float32Array(buffer.length);
+    for (let c = 0; count > 1 && c < count; c++) {
+      const channel = buffer.getChannelData(c);
+      for (let k = 0; k < mono.length; k++) mono[k] += channel[k] / count;
+    }
     take.sound = Object.assign(new Growing(0), { data: mono, length: mono.length });
     take.buffer = buffer;
     return take;

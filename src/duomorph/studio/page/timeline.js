@@ -10,6 +10,8 @@ export class Timeline extends EventTarget {
   constructor(canvas) {
     super();
     this.canvas = canvas;
+    this.size = [canvas.clientWidth, canvas.clientHeight];
+    new ResizeObserver(([{ contentRect: { width, height } }]) => { this.size = [width, height]; }).observe(canvas);
     canvas.addEventListener("pointerdown", (event) => {
       if (!this.take) return;
       canvas.setPointerCapture(event.pointerId);
@@ -56,8 +58,7 @@ export class Timeline extends EventTarget {
   }
 
   draw(seconds) {
-    const { canvas } = this, scale = Math.min(devicePixelRatio, 2);
-    const width = Math.round(canvas.clientWidth * scale), height = Math.round(canvas.clientHeight * scale);
+    const { canvas } = this, scale = Math.min(devicePixelRatio, 2), [width, height] = this.size.map((one) => Math.round(one * scale));
     if (this.#size !== `${width} ${height}`) {
       this.#size = `${width} ${height}`;
       for (const one of [canvas, this.#still]) Object.assign(one, { width, height });
@@ -118,7 +119,9 @@ export class Timeline extends EventTarget {
   #wave(pen, width, foot, colour) {  // peaks of 256 samples, kept
     const { take } = this, size = 256, count = Math.floor(take.sound.length / size);
     this.#peaks ??= { done: 0, top: [] };
-    for (; this.#peaks.done < count; this.#peaks.done++) {
+    const upto = Math.min(count, this.#peaks.done + 4096);  // a million samples a picture, so that it never waits
+    if (upto < count) setTimeout(() => this.changed());
+    for (; this.#peaks.done < upto; this.#peaks.done++) {
       let top = 0;
       for (let k = this.#peaks.done * size; k < (this.#peaks.done + 1) * size; k++) top = Math.max(top, Math.abs(take.sound.data[k]));
       this.#peaks.top.push(top);
