@@ -159,7 +159,7 @@ def animate(
             parts = face.parts(job.source, fps=fps, delay_ms=delay_ms, style=style, shaping=shaping)
             if options.plot:
                 parts = [joined(parts)]
-            frames, missing = _save(parts, job, options.stage)
+            frames, missing = save(parts, job, options.stage)
             lacking += missing
         except DuomorphError as problem:
             failed.append(problem)
@@ -201,7 +201,7 @@ def convert(
         try:
             clip = formats.read(job.source, format)
             clip = clip if fps is None else clip.resampled(fps)
-            lacking += _save([clip], job, stage)[1]
+            lacking += save([clip], job, stage)[1]
         except DuomorphError as problem:
             failed.append(problem)
             continue
@@ -214,8 +214,14 @@ def _own_head() -> scenes.Stage:
     return scenes.Stage()
 
 
-def _save(parts: Iterable[Clip], job: Job, stage: scenes.Stage | None) -> tuple[int, list[str]]:
-    """Write a clip that comes in parts; its frames, and what is to be said of it."""
+def save(parts: Iterable[Clip], job: Job, stage: scenes.Stage | None) -> tuple[int, list[str]]:
+    """Write a clip that comes in parts, whole or not at all; its frames, and what is to be said of it.
+
+    Args:
+        stage: for a scene; None for the head that came along.
+    Raises:
+        DuomorphError: it cannot be written, or taking a part raises.
+    """
     if job.format not in scenes.FORMATS:
         return formats.write_parts(parts, job.target, job.format), []
     clip, stage = joined(parts), stage or _own_head()

@@ -38,5 +38,9 @@ class LiveError(DuomorphError):
     """A microphone, port or listener is not to be had."""
 
 
+class BatchError(DuomorphError):
+    """A list of lines cannot be worked off any further, or its ledger cannot be used."""
+
+
 class MissingExtra(DuomorphError):
     """An optional dependency is needed and not installed."""

@@ -120,17 +120,24 @@ class Face:
 
     def parts(
         self,
-        sound: str | Path | NDArray[np.generic],
+        sound: str | Path | NDArray[np.generic] | Iterator[NDArray[np.float32]],
         fps: int | float | str | Fraction = 30,
         delay_ms: float = 100,
         style: str | None = None,
         rate: int = SAMPLE_RATE,
         shaping: Shaping = RAW,
     ) -> Iterator[Clip]:
-        """`animate` for sounds of any length: the clip in parts of seconds, each with its own `start`."""
+        """`animate` for sounds of any length: the clip in parts of seconds, each with its own `start`.
+
+        Args:
+            sound: as in `animate`, or blocks as `audio.blocks` gives them.
+        """
         stream = self.stream(fps, delay_ms, style, shaping)
         blocks: Iterable[NDArray[np.float32]]
-        blocks = audio.blocks(sound) if isinstance(sound, str | Path) else [audio.prepare(sound, rate)]
+        if isinstance(sound, Iterator):
+            blocks = sound
+        else:
+            blocks = audio.blocks(sound) if isinstance(sound, str | Path) else [audio.prepare(sound, rate)]
 
         def frames() -> Iterator[NDArray[np.float32]]:
             for block in blocks:

@@ -10,11 +10,15 @@ One promise: after an error or Ctrl-C the folder looks as before; a reader never
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from duomorph.errors import FormatError
+
+_TEMPORARY: Final = re.compile(r"\..*\.[0-9a-f]{12}\.part(\.\w+)?")
 
 
 def write(path: str | Path, data: bytes) -> None:
@@ -49,6 +53,12 @@ def atomic(path: str | Path) -> Iterator[Path]:
     finally:
         if os.path.lexists(temporary):  # not yet in place: an error, or the user gave up
             temporary.unlink()
+
+
+def leftovers(folder: str | Path) -> Iterator[Path]:
+    """What `atomic` left under `folder` when its process was killed."""
+    for root, _, names in os.walk(folder):
+        yield from (Path(root, name) for name in names if _TEMPORARY.fullmatch(name))
 
 
 def writable(path: str | Path) -> Path:

@@ -72,6 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     from duomorph.cli.data import add_data  # which build on this module
+    from duomorph.cli.dialogue import add_batch
     from duomorph.cli.live import add_live
 
     parser = _Parser(prog="duomorph", description="Speech in, the 52 ARKit face curves out.", allow_abbrev=False)
@@ -79,8 +80,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.set_defaults(run=_version)
     verbs = parser.add_subparsers(title="commands", metavar="COMMAND")
     for add in (
-        add_animate, add_live, add_studio, add_preview, add_convert, add_info, add_egemaps, add_data, add_train,
-        add_finetune, add_evaluate, add_ablate, add_bench, add_export,
+        add_animate, add_batch, add_live, add_studio, add_preview, add_convert, add_info, add_egemaps, add_data,
+        add_train, add_finetune, add_evaluate, add_ablate, add_bench, add_export,
     ):  # fmt: skip
         add(verbs)
     return parser
