@@ -1,7 +1,7 @@
 # make demo    animate the sample speech into demo/ (light install, no torch)
 # make test    lint, types, floors, tests           make lint    the first three
 # make fuzz    damaged files by the thousand        make clean   remove what make made
-# make soak    hours of live work (45 minutes)
+# make soak    hours of live work, ten pages of the studio (75 minutes)
 # make test installs ffmpeg and a few libraries (apt-get) where they are missing and we are root;
 # make test SYSTEM=no leaves the machine alone.
 # PYTHON=python3.12 chooses the interpreter, PIP_ARGS=... is handed to pip. For torch without CUDA, on Linux:
@@ -42,6 +42,7 @@ fuzz: $(VENV)/dev
 
 soak: $(VENV)/dev
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/live_soak.py --json benchmarks/results/live_soak.json
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/studio_soak.py --json benchmarks/results/studio_soak.json
 
 $(VENV)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

@@ -331,6 +331,17 @@ def test_nonsense_closes_one_connection_or_is_told(studio: Running, messages: li
 # -- what the buttons do
 
 
+def test_a_playlist_is_no_sound_behind_a_tag_either(studio: Running, speech: np.ndarray) -> None:
+    tag = b"ID3\4\0\0" + bytes([0, 0, 0, 5]) + b"hello" + bytes(7)
+    for playlist in (b"#EXTM3U\nfile:///etc/passwd\n", b"ffconcat version 1.0\nfile /etc/passwd\n"):
+        for body in (tag + playlist, tag + tag + playlist, tag * 9 + playlist):
+            status, _, data = studio.ask("POST", "/api/sound", body)
+            assert (status, b"is no sound" in data) == (400, True)
+    song = io.BytesIO()
+    soundfile.write(song, speech, 16_000, format="MP3")
+    assert len(studio.post("/api/sound", tag + song.getvalue())) > 2 * 16_000
+
+
 def test_any_sound_becomes_wav(studio: Running, sample: Path, speech: np.ndarray) -> None:
     rate, found = (lambda data, rate: (rate, data))(
         *soundfile.read(io.BytesIO(studio.post("/api/sound", sample.read_bytes())))

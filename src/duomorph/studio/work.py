@@ -13,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+import re
 import tempfile
 import zipfile
 from collections.abc import Iterator
@@ -46,6 +47,8 @@ LONGEST_S: Final = 1200  # of a take
 LOOK_S: Final = 60  # of sound that attention is worked out for
 MOST_INFLATED: Final = 256 << 20  # bytes of a .npz
 FILM_SIZE: Final = 720
+MOST_TAGS: Final = 4
+_ZEROS: Final = re.compile(rb"\0*")
 MEDIA: Final = {
     "csv": ("livelink", "text/csv"),
     "jsonl": ("jsonl", "application/x-ndjson"),
@@ -56,7 +59,7 @@ MEDIA: Final = {
 }
 # How the sound files begin that decoders may see: a playlist, say, could name other files of this machine.
 SOUNDS: Final = (
-    (0, b"RIFF"), (0, b"RIFX"), (0, b"RF64"), (0, b"riff"), (0, b"fLaC"), (0, b"OggS"), (0, b"ID3"), (0, b"FORM"),
+    (0, b"RIFF"), (0, b"RIFX"), (0, b"RF64"), (0, b"riff"), (0, b"fLaC"), (0, b"OggS"), (0, b"FORM"),
     (0, b"caff"), (0, b".snd"), (0, b"\x1aE\xdf\xa3"), (4, b"ftyp"),
 )  # fmt: skip
 
@@ -83,10 +86,7 @@ def facts(face: Face) -> dict[str, Any]:
 
 def wav(sound: bytes) -> bytes:
     """A sound file of any kind as 16 kHz mono wav. Raises AudioError: it is none, or too long."""
-    if not (
-        any(sound[at:].startswith(mark) for at, mark in SOUNDS)
-        or (len(sound) > 1 and sound[0] == 0xFF and sound[1] >= 0xE0)
-    ):
+    if not _begins_as_sound(sound):
         raise AudioError("the file is no sound: expected wav, flac, ogg, opus, mp3, m4a or webm; choose another")
     with _folder() as folder:
         path = folder / "sound"
@@ -214,6 +214,19 @@ def looks(face: Face, parcel: Parcel) -> bytes:
     seen = attention.attention(weights, sound, delay, style)
     tick = min(round(at * TICK_RATE) + delay, len(seen.weights) - 1)
     return bytes(seen.weights[tick].astype("<f4").tobytes())
+
+
+def _begins_as_sound(data: bytes) -> bool:
+    """By the marks of SOUNDS, or an mp3's or AAC's first frame; behind tags, which decoders pass over."""
+    at = 0
+    for _ in range(MOST_TAGS):
+        if data[at : at + 3] == b"ID3" and len(data) > at + 10:
+            at += 10 + sum((byte & 127) << 7 * (3 - k) for k, byte in enumerate(data[at + 6 : at + 10]))
+            zeros = _ZEROS.match(data, at)
+            at = zeros.end() if zeros else at
+    frame = data[at : at + 2]
+    marked = any(data.startswith(mark, at + place) for place, mark in SOUNDS)
+    return marked or (len(frame) == 2 and frame[0] == 0xFF and frame[1] >= 0xE0)
 
 
 @contextmanager
