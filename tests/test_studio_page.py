@@ -386,8 +386,8 @@ def test_the_monitor_counts_what_is_lost(chromium: Browser, studio: Running) -> 
 
 
 @pytest.mark.parametrize(("width", "height"), [(320, 640), (3840, 2160)])
-def test_from_a_phone_to_4k(chromium: Browser, studio: Running, width: int, height: int) -> None:
-    with opened(chromium, studio.url, viewport={"width": width, "height": height}) as page:
+def test_from_a_phone_to_4k(faceless: Browser, studio: Running, width: int, height: int) -> None:
+    with opened(faceless, studio.url, viewport={"width": width, "height": height}) as page:
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         for name in ("settings", "compare", "inside", "monitor", "bars"):
             page.click(f"#tab-{name}")
