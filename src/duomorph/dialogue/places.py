@@ -139,6 +139,7 @@ def _of(path: str, name: str) -> Found:
 
 def _walk_url(place: str) -> Iterator[Found]:
     system, path = _system(place)
+    system.invalidate_cache()
     wild = any(sign in path for sign in _WILD)
     if wild:
         base = path[: min(path.index(sign) for sign in _WILD if sign in path)].rpartition("/")[0]
