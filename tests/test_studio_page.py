@@ -439,7 +439,8 @@ def test_a_sound_that_is_dropped(faceless: Browser, studio: Running) -> None:
             """async () => {
               const data = new DataTransfer();
               data.items.add(new File([await (await fetch('/sample.flac')).arrayBuffer()], 'dropped.flac'));
-              document.body.dispatchEvent(new DragEvent('drop', { dataTransfer: data, bubbles: true, cancelable: true }));
+              const drop = new DragEvent('drop', { dataTransfer: data, bubbles: true, cancelable: true });
+              document.body.dispatchEvent(drop);
             }"""
         )
         until(page, "studio.take?.whole && studio.take.name === 'dropped.flac'")
