@@ -44,7 +44,7 @@ def index_at(samples: int, rate: int | Fraction) -> int:
 
 def frame_count(samples: int, fps: Fraction) -> int:
     """Frames of a clip of `samples` at 16 kHz: all k with k/fps inside the clip."""
-    return math.ceil(Fraction(samples) * fps / SAMPLE_RATE)
+    return -(-samples * fps.numerator // (SAMPLE_RATE * fps.denominator))
 
 
 def nominal_hop(fps: Fraction) -> int:

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from duomorph.clock import SAMPLE_RATE, TICK_RATE, end_sample, index_at
+from duomorph.sliding import sliding
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
@@ -81,9 +82,9 @@ class Hearing:
         """(n,) power of each tick -> (n,), (n,)."""
         padded = np.concatenate([self._powers, power])
         self._powers = padded[len(padded) - MEAN_TICKS + 1 :]
-        mean = _decibel(np.lib.stride_tricks.sliding_window_view(padded, MEAN_TICKS).mean(axis=1))
+        mean = _decibel(sliding(padded, MEAN_TICKS).mean(axis=1))
         known = np.concatenate([self._floor, np.where(ticks < MEAN_TICKS + 2, UNKNOWN, mean)])  # before it: no sound
-        floor = np.lib.stride_tricks.sliding_window_view(known, FLOOR_TICKS)[: len(ticks)].min(axis=1)
+        floor = sliding(known, FLOOR_TICKS)[: len(ticks)].min(axis=1)
         self._floor = known[len(known) - FLOOR_TICKS :]
         fallen = FALL_DB / TICK_RATE * np.arange(1, len(ticks) + 1)
         peak = np.maximum.accumulate(np.concatenate([[self._peak], mean + fallen]))[1:] - fallen

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from duomorph.clock import ROW_RATE, ROWS_PER_TICK, SAMPLE_RATE, end_sample, index_at
+from duomorph.sliding import sliding
 
 Float32 = NDArray[np.float32]
 
@@ -109,7 +110,7 @@ class MelStream:
         count = len(powers)
         padded = np.concatenate([self._powers, powers])
         self._powers = padded[len(padded) - self.config.level_rows + 1 :]
-        span = np.lib.stride_tricks.sliding_window_view(padded, self.config.level_rows)
+        span = sliding(padded, self.config.level_rows)
         loud = np.log(span.mean(axis=1))  # (rows,)
         fallen = self.config.level_fall / ROW_RATE * np.arange(1, count + 1)
         peak = np.maximum.accumulate(np.concatenate([[self._level], loud + fallen]))[1:]
@@ -128,5 +129,3 @@ def log_mel(samples: Float32, config: MelConfig | None = None) -> Float32:
     Source: O'Shaughnessy 1987 mel scale; HTK triangle filters.
     """
     return MelStream(config).feed(samples)
-
-

@@ -14,7 +14,6 @@ is left, between frames.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
@@ -73,6 +72,7 @@ class Stream:
         """`delay` in ticks of 1/60 s; `style` an index into the model's styles: `Face.stream` checks and fills them."""
         self.fps, self.delay = fps, delay
         self._engine, self._style = engine, style
+        self._up, self._down = TICK_RATE * fps.denominator, fps.numerator  # frame k stands at tick k up / down
         self._stride = 2 if 2 * fps == TICK_RATE else 1  # ticks from curve to curve
         self._mel = MelStream()
         self._emotion = EmotionTrack(np.array(engine.provenance.neutral, dtype=np.float32))
@@ -189,7 +189,7 @@ class Stream:
         begin = max(0, end_sample(self._ticks - 1, TICK_RATE))  # sample number of _waiting[0]
         self._waiting = np.concatenate([self._waiting, samples])
         known = index_at(begin + len(self._waiting), TICK_RATE)
-        last = self._last_tick(math.floor((known - self.delay) * self.fps / TICK_RATE))
+        last = self._last_tick((known - self.delay) * self._down // self._up)
         if last < self._ticks:
             return self._poses[:0]
         whole = end_sample(last, TICK_RATE) - begin
@@ -198,7 +198,7 @@ class Stream:
 
     def _last_tick(self, frame: int) -> int:
         """That the frame needs; before the clip too."""
-        return math.ceil(frame * TICK_RATE / self.fps) + self.delay
+        return -(-frame * self._up // self._down) + self.delay
 
     def _hear(self, samples: Float32) -> Float32:
         """One block through features and network: (S,) -> the poses (n, 61) of the ticks it completes."""
@@ -222,7 +222,7 @@ class Stream:
 
     def _collect(self, limit: int) -> Float32:
         """Frames between the ticks at hand."""
-        up, down = TICK_RATE * self.fps.denominator, self.fps.numerator  # frame k stands at tick k up / down
+        up, down = self._up, self._down
         ready = self._first + len(self._poses) - 1  # last tick known
         upto = min(limit, ready * down // up + 1) if ready >= 0 else 0
         if upto <= self._frames:

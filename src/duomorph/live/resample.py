@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from duomorph.clock import SAMPLE_RATE
 from duomorph.errors import AudioError
+from duomorph.sliding import sliding
 
 Float32 = NDArray[np.float32]
 
@@ -68,7 +69,7 @@ class LiveResampler:
         place = np.arange(self._given, total) * self._down  # of each output, in samples of the source times up
         self._given = total
         self._tail = sound[len(sound) - len(self._tail) :].copy()
-        windows = np.lib.stride_tricks.sliding_window_view(sound, self._bank.shape[1])[place // self._up - before]
+        windows = sliding(sound, self._bank.shape[1])[place // self._up - before]
         out: Float32 = (windows * self._bank[place % self._up, ::-1]).sum(axis=1)  # row by row: no chunking shows
         return out
 

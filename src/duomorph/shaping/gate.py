@@ -13,6 +13,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from duomorph.sliding import sliding
+
 Float64 = NDArray[np.float64]
 
 RISE_TICKS: Final = 2  # the mouth is set free so fast,
@@ -43,6 +45,6 @@ class Gate:
         self._speech = known[len(speech) :]
         if not len(speech):
             return np.zeros(0)
-        reach = np.lib.stride_tricks.sliding_window_view(known, len(self._kernel))  # (n, taps), oldest first
+        reach = sliding(known, len(self._kernel))  # (n, taps), oldest first
         openness: Float64 = (reach * self._kernel[::-1]).max(axis=1)
         return openness
