@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from fractions import Fraction
@@ -24,6 +23,7 @@ from duomorph.dialogue import Here, Ledger, Line, Local, Own, Work, listed, repo
 from duomorph.dialogue.overnight import Outcome
 from duomorph.dialogue.work import Result, Task, Worker
 from duomorph.errors import BatchError, FormatError, SettingError
+from duomorph.footprint import PEAK, alone
 from duomorph.shaping import SHIPPED, Shaping, always
 from lines import noise, states, tree, voices
 
@@ -283,9 +283,7 @@ def test_no_more_lines_are_taken_than_workers_can_hold(game: Path) -> None:
     assert taken == 24
 
 
-LONG = """
-import sys
-from pathlib import Path
+LONG = f"""{PEAK}
 import duomorph
 from duomorph.dialogue import Ledger, Work, listed, run
 from duomorph.dialogue.work import Result
@@ -299,9 +297,8 @@ folder = Path(sys.argv[1])
 with Ledger(folder / "duomorph.sqlite") as ledger:
     outcome = run(listed([str(folder / "voices")]), Work(str(folder / "curves")), ledger, Instant(), duomorph.load())
     assert (outcome.lines, outcome.done) == (20_000, 20_000)
-    assert ledger.tally() == {"done": 20_000}
-status = Path("/proc/self/status").read_text().splitlines()  # ru_maxrss would be that of a large parent
-print(next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) // 1024)
+    assert ledger.tally() == {{"done": 20_000}}
+print(peak_mb())
 """
 
 
@@ -312,9 +309,7 @@ def test_a_long_list_takes_no_memory(tmp_path: Path) -> None:
         folder.mkdir(parents=True)
         for k in range(1_000):
             (folder / f"{k:04}.wav").touch()
-    done = subprocess.run([sys.executable, "-c", LONG, tmp_path], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert int(done.stdout) < 300
+    assert float(alone(LONG, str(tmp_path))) < 300
 
 
 def test_the_report_finds_what_is_odd(game: Path, face: dm.Face, sample: Path) -> None:

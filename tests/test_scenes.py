@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import struct
-import subprocess
 import sys
 from contextlib import suppress
 from dataclasses import replace
@@ -26,6 +25,7 @@ from duomorph import arkit, scenes
 from duomorph.cli import SCENES, main
 from duomorph.clip import Clip
 from duomorph.errors import FormatError, SettingError
+from duomorph.footprint import peak_memory_mb
 from duomorph.scenes import gltf
 from duomorph.scenes.thin import kept
 from duomorph.wire import vmc
@@ -224,32 +224,14 @@ def test_what_others_still_use_stays(tmp_path: Path) -> None:
         assert weights[3, INDEX["jawOpen"]] == value
 
 
-PEAK = """
-import sys
-from duomorph.cli import main
-code = main(sys.argv[1:])
-print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
-raise SystemExit(code)
-"""
-
-
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from Linux's /proc")
 @pytest.mark.parametrize("suffix", ["npz", "jsonl"])
 def test_an_hour_takes_less_than_200_megabytes(tmp_path: Path, spoken: Clip, suffix: str) -> None:
     """By command: Python, the file with curves and a head that sways, and all."""
     angles = np.random.default_rng(0).normal(0, 0.002, (3600 * 30, 9)).cumsum(0).astype(np.float32)
     Clip(np.resize(spoken.weights, (3600 * 30, 52)), Fraction(30), angles=angles).save(tmp_path / f"hour.{suffix}")
-    command = [
-        sys.executable,
-        "-c",
-        PEAK,
-        "convert",
-        str(tmp_path / f"hour.{suffix}"),
-        "-o",
-        str(tmp_path / "hour.glb"),
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert int(done.stdout.split()[-1]) < 200_000
+    peak_mb = peak_memory_mb("convert", str(tmp_path / f"hour.{suffix}"), "-o", str(tmp_path / "hour.glb"))
+    assert peak_mb * 1024 < 200_000
     document, _ = gltf.unpack((tmp_path / "hour.glb").read_bytes())
     (end,) = document["accessors"][document["animations"][0]["samplers"][0]["input"]]["max"]
     assert end == pytest.approx(3600 - 1 / 30, abs=1e-3)

@@ -25,11 +25,12 @@ import numpy as np
 from numpy.typing import NDArray
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from duomorph.audio import MAX_LEVEL, Resampler
+from duomorph.audio import Resampler
 from duomorph.clock import frame_rate
 from duomorph.errors import AudioError, DuomorphError, FormatError
 from duomorph.face import Face
 from duomorph.live.resample import MAX_RATE, MIN_RATE, LiveResampler
+from duomorph.live.sources import mono
 from duomorph.shaping.settings import Settings
 from duomorph.wire import Frame, turn, web
 
@@ -110,14 +111,11 @@ class Voice:
         width = 4 if self._take.kind == "float32" else 2
         if len(data) > MOST_BLOCK or len(data) % width:
             raise FormatError(f"got {len(data)} bytes: expected samples of {width} bytes, {MOST_BLOCK} at most")
-        samples: NDArray[np.float32]
-        if width == 4:
-            samples = np.frombuffer(data, "<f4").astype(np.float32)
-        else:
-            samples = np.frombuffer(data, "<i2").astype(np.float32) / np.float32(32768)
-        if len(samples) and not np.abs(samples).max() <= MAX_LEVEL:  # NaN too
+        try:
+            samples = mono(np.frombuffer(data, "<f4" if width == 4 else "<i2"))
+        except AudioError:
             self._take = None
-            raise AudioError("got NaN, infinity or absurd values: expected samples in [-1, 1]; record again")
+            raise
         return self._encoded(self._take, self._stream.feed(self._take.resampler.feed(samples)))
 
     def _end(self, take: Take) -> tuple[list[bytes], dict[str, Any]]:
