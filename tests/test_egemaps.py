@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from duomorph import egemaps
-from duomorph.egemaps.frames import HOP, LONG
+from duomorph.egemaps.frames import HOP, LONG, LONG_FFT
+from duomorph.egemaps.pitch import enhance
+from duomorph.egemaps.voice import harmonics
 from duomorph.errors import AudioError
 
 
@@ -60,6 +62,19 @@ def test_even_chunks_give_the_same_bits(size: int) -> None:
     sizes = [size] * (len(VOICE) // size)
     np.testing.assert_array_equal(in_chunks(egemaps.LldStream(), VOICE, sizes), ROWS)
     np.testing.assert_array_equal(in_chunks(egemaps.FunctionalTrack(), VOICE, sizes), TRACK)
+
+
+def test_frames_do_not_see_each_other() -> None:
+    """Rows are searched for peaks one behind the other, and for harmonics only as far as the farthest needs."""
+    rng = np.random.default_rng(0)
+    spectra = rng.random((60, LONG_FFT // 2 + 1)).astype(np.float32)
+    spectra[::7, :20] = spectra[3::7, -20:] = 0.0  # rows whose first or last peak lies farther in
+    spectra[::11] = 0.0
+    spectra[:, ::512] *= rng.integers(0, 3, (60, 2))  # and rows that end in a peak
+    f0, formants = rng.uniform(55, 400, 60), np.sort(rng.uniform(0, 4000, (60, 3)))
+    np.testing.assert_array_equal(enhance(spectra), np.concatenate([enhance(row[None]) for row in spectra]))
+    alone = [harmonics(spectra[k : k + 1], f0[k : k + 1], formants[k : k + 1]) for k in range(60)]
+    np.testing.assert_array_equal(harmonics(spectra, f0, formants), np.concatenate(alone))
 
 
 def test_reset_starts_anew() -> None:

@@ -16,7 +16,7 @@ from typing import Final
 
 import numpy as np
 
-from duomorph.egemaps.frames import SHORT, SHORT_FFT, Array, times
+from duomorph.egemaps.frames import SAMPLE_RATE, SHORT, SHORT_FFT, Array
 
 RATE: Final = 11_000  # Hz after resampling
 ORDER: Final = 11
@@ -27,20 +27,16 @@ _TRUE_LOWEST: Final = 90.0  # Hz; below it roots shape the slope of the spectrum
 _TRUE_WIDEST: Final = 700.0  # Hz; so do those as wide as this
 
 
-def _resampler(first: int, bins: Array) -> Array:
-    """(320, 220): a windowed 16 kHz frame to 11 kHz, by DFT synthesis.
+def _resampled(windowed: Array, first: int, bins: int, constant: float) -> Array:
+    """(T, 320) windowed frames -> (T, 220) at 11 kHz: of their spectra the lowest bins alone, made sound again.
 
-    `first`: where the frame begins in the 512-point DFT. `bins`: weight of each of the lowest bins.
+    `first`: where the frame begins in the 512-point DFT. `constant`: weight of the bin at 0 Hz.
     """
-    k = np.arange(len(bins))
-    heard = 2 * np.pi / SHORT_FFT * np.outer(np.arange(SHORT) + first, k)  # phase of each bin
-    given = 2 * np.pi / (SHORT_FFT * RATE / 16_000) * np.outer(k, np.arange(SHORT * RATE // 16_000))
-    scale = bins / SHORT_FFT
-    return np.asarray((np.cos(heard) * scale) @ np.cos(given) + (np.sin(heard) * scale) @ np.sin(given))
-
-
-# The reference: the frame sits in the middle of the DFT, so 66 of 220 output samples are empty and 66 fall off the end.
-_RESAMPLE: Final = _resampler((SHORT_FFT - SHORT) // 2, np.full(SHORT * RATE // 32_000, 2.0))
+    padded = np.zeros((len(windowed), SHORT_FFT))
+    padded[:, first : first + SHORT] = windowed
+    spectrum = np.fft.rfft(padded)[:, :bins]
+    spectrum[:, 0] *= constant
+    return np.fft.irfft(spectrum, SHORT_FFT * RATE // SAMPLE_RATE)[:, : SHORT * RATE // SAMPLE_RATE]
 
 
 def predictor(r: Array) -> Array:
@@ -51,7 +47,7 @@ def predictor(r: Array) -> Array:
     for i in range(1, r.shape[1]):
         k = np.einsum("ij,ij->i", a[:, :i], r[:, i:0:-1])
         k /= -error
-        np.clip(k, -1.0, 1.0, out=k)
+        np.maximum(np.minimum(k, 1.0, out=k), -1.0, out=k)
         a[:, 1 : i + 1] += k[:, None] * a[:, i - 1 :: -1]
         error *= 1.0 - k * k
         error += 1e-30
@@ -60,13 +56,15 @@ def predictor(r: Array) -> Array:
 
 def formants(windowed: Array) -> tuple[Array, Array]:
     """(T, 320) Hamming frames -> (T, 3) centre frequencies and (T, 3) bandwidths in Hz; 0 where there is none."""
-    return _resonances(_coefficients(times(windowed, _RESAMPLE)), _LOWEST, np.inf)
+    # The frame sits in the middle of the DFT, so 66 of 220 samples at 11 kHz are empty and 66 fall off the end.
+    low = _resampled(windowed, (SHORT_FFT - SHORT) // 2, SHORT * RATE // 32_000, 2.0)
+    return _resonances(_coefficients(low), _LOWEST, np.inf)
 
 
 def true_formants(windowed: Array) -> tuple[Array, Array]:
     """As `formants`, without the reference's peculiarities: what phonetics calls F1-F3."""
-    whole = _resampler(0, np.append(1.0, np.full(SHORT_FFT * RATE // 32_000 - 1, 2.0)))  # every bin under 5.5 kHz
-    return _resonances(-_coefficients(windowed @ whole), _TRUE_LOWEST, _TRUE_WIDEST)
+    whole = _resampled(windowed, 0, SHORT_FFT * RATE // 32_000, 1.0)  # every bin under 5.5 kHz
+    return _resonances(-_coefficients(whole), _TRUE_LOWEST, _TRUE_WIDEST)
 
 
 def _coefficients(low: Array) -> Array:

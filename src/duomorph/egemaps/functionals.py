@@ -22,6 +22,7 @@ from duomorph.egemaps.names import FUNCTIONAL_NAMES
 
 COUNT: Final = len(FUNCTIONAL_NAMES)  # 88
 _BLOCK: Final = 2000  # rows in double precision at once: a window of 20 s, and no more of a long sound
+_ONE: Final[Array] = np.ones(_BLOCK)
 _RELATIVE: Final = 0.1  # of the range: how deep a valley must be to part two peaks
 
 
@@ -65,9 +66,10 @@ def _moments(rows: NDArray[np.floating]) -> tuple[Array, Array]:
     """Mean, and standard deviation over mean, of each column; zeros count only where the contour keeps them."""
     sums = np.zeros((3, rows.shape[1]))  # of values, of squares, of those that are not zero
     for start in range(0, len(rows), _BLOCK):
-        x = rows[start : start + _BLOCK].astype(np.float64)
-        one = np.ones(len(x))
-        sums += one @ x, one @ (x * x), one @ (x != 0.0)
+        part = rows[start : start + _BLOCK]
+        x, one = part.astype(np.float64), _ONE[: len(part)]
+        there = (part != 0.0).astype(np.float32)  # counts to 2000 are exact
+        sums += one @ x, one @ np.square(x), one.astype(np.float32) @ there
     count = np.where(c.CONTOUR_NONZERO, np.maximum(sums[2], 1.0), len(rows))
     mean = sums[0] / count
     variance = np.maximum(sums[1] / count - mean * mean, 0.0)

@@ -73,16 +73,17 @@ _SHIFTS: Final = [int(np.log2(n) * _BINS / _OCTAVES) for n in range(2, _HARMONIC
 def enhance(magnitude: Single) -> Single:
     """Keep each local maximum and two bins on either side of it; zero what lies between."""
     size = magnitude.shape[1]
-    peak = np.zeros((len(magnitude), size), dtype=bool)
-    rising = magnitude[:, 1:] > magnitude[:, :-1]
-    falling = magnitude[:, :-1] > magnitude[:, 1:]
-    np.logical_and(rising[:, :-1], falling[:, 1:], out=peak[:, 1:-1])
-    peak[:, 0] = falling[:, 0]
-    peak[:, -1] = rising[:, -1]
+    flat = magnitude.ravel()  # all rows on one axis, one behind the other
+    peak = np.zeros(magnitude.shape, dtype=bool)
+    higher = flat[1:] > flat[:-1]
+    np.logical_and(higher[:-1], flat[1:-1] > flat[2:], out=peak.ravel()[1:-1])
+    peak[:, 0] = magnitude[:, 0] > magnitude[:, 1]
+    peak[:, -1] = magnitude[:, -1] > magnitude[:, -2]
     keep = peak.copy()
-    for shift in (1, 2):
-        keep[:, shift:] |= peak[:, :-shift]
-        keep[:, :-shift] |= peak[:, shift:]
+    beside, peaks = keep.ravel(), peak.ravel()
+    for shift in (1, 2):  # what reaches into another row is kept there anyway: it lies beyond that row's outer peaks
+        beside[shift:] |= peaks[:-shift]
+        beside[:-shift] |= peaks[shift:]
     some = peak.any(axis=1)
     first = np.where(some, peak.argmax(axis=1), size)
     last = np.where(some, size - 1 - peak[:, ::-1].argmax(axis=1), 0)
@@ -135,26 +136,30 @@ def candidates(magnitude: Single) -> tuple[Array, Array]:
     """(T, 513) magnitudes -> F0 candidates in Hz and their voicing in [0, 1], (T, 6) each."""
     total = summation(octave_spectrum(magnitude))
     mean = total.mean(axis=1, dtype=np.float64)
-    inner = total[:, 1:-1]
-    peak = (inner > total[:, :-2]) & (inner > total[:, 2:]) & (inner > mean[:, None])
+    flat = total.ravel()
+    peak = total > mean[:, None]
+    peak[:, 0] = peak[:, -1] = False
+    inner = peak.ravel()[1:-1]
+    inner &= flat[1:-1] > flat[:-2]
+    inner &= flat[1:-1] > flat[2:]
     # Peaks are few: each row's are moved to its left end, and only those are sorted.
-    row, place = np.divmod(np.flatnonzero(peak), peak.shape[1])
+    row, place = np.divmod(np.flatnonzero(peak), _BINS)
     count = np.bincount(row, minlength=len(total))
     column = np.arange(len(row)) - (np.cumsum(count) - count)[row]
     strength = np.zeros((len(total), max(int(count.max()), COUNT)), np.float32)
     point = np.zeros(strength.shape, np.intp)
-    strength[row, column] = -inner[row, place]
+    strength[row, column] = -total[row, place]
     point[row, column] = place
     rows = np.arange(len(total))[:, None]
     order = np.argsort(strength, axis=1, kind="stable")[:, :COUNT]
     best = point[rows, order]
     real = strength[rows, order] < 0.0
-    low, middle, high = (total[rows, best + side].astype(np.float64) for side in (0, 1, 2))
+    low, middle, high = (total[rows, best + side].astype(np.float64) for side in (-1, 0, 1))
     bend = low - 2.0 * middle + high
     # parabola through the peak; a peak lies within half a bin, what is none may lie anywhere
     move = np.clip(0.5 * (low - high) / np.where(bend < 0.0, bend, -1.0), -1.0, 1.0)
     score = middle - 0.25 * (low - high) * move
-    hz = _LOWEST * 2.0 ** ((best + 1 + move) * (_OCTAVES / (_BINS - 1)))
+    hz = _LOWEST * 2.0 ** ((best + move) * (_OCTAVES / (_BINS - 1)))
     tone = _tone(magnitude)
     hz[:, 0] = np.where((tone > 0.0) & real[:, 0], tone, hz[:, 0])
     real &= (hz >= MIN_F0) & (hz <= MAX_F0)

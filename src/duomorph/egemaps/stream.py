@@ -49,7 +49,7 @@ from duomorph.errors import AudioError
 
 Float32 = NDArray[np.float32]
 
-_BLOCK: Final = 100  # frames at once: bounds the memory of a call
+_BLOCK: Final = 200  # frames at once: bounds the memory of a call
 _QUIET: Final = 0.001**2 * LONG * LONG_FFT  # RMS 0.001 of the weighted 60 ms frame: under it nothing is voiced
 _FORMANTS: Final = [16, 19, 22]  # columns of the raw row
 _BANDWIDTHS: Final = [17, 20, 23]
@@ -120,7 +120,7 @@ class RawStream:
         short = cut(audio, SHORT, count)
         rows = np.zeros((count, c.RAW))
         rows[:, :10], self._magnitude = spectral(power(short, SHORT_WINDOW, SHORT_FFT), self._magnitude)
-        rows[:, 25] = np.square(short).mean(axis=1)
+        rows[:, 25] = np.einsum("ij,ij->i", short, short) / SHORT
         spectrum = power(cut(audio, LONG, count), LONG_WINDOW, LONG_FFT)
         magnitude = np.sqrt(spectrum, dtype=np.float32)
         self._rows = np.concatenate([self._rows, rows])

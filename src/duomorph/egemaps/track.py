@@ -43,8 +43,8 @@ class PitchPath:
         """Back to the start of a sound."""
         self._cost = np.zeros(_STATES)
         self._octave = np.zeros(COUNT)
-        self._back: list[list[int]] = []  # of undecided frames: for each state the best one before it
-        self._hz: list[list[float]] = []  # of undecided frames: F0 of each state
+        self._back = np.zeros((0, _STATES), np.intp)  # of undecided frames: for each state the best one before it
+        self._hz = np.zeros((0, _STATES))  # of undecided frames: F0 of each state
         self._started = False
 
     def feed(self, hz: Array, voicing: Array) -> Array:
@@ -69,30 +69,31 @@ class PitchPath:
             self._started = True
         move += local[:, :, None]
         self._octave = octave[-1]
-        self._hz += np.concatenate([hz, np.zeros((count, 1))], axis=1).tolist()
-        decided = []
+        costs = np.empty((count, _STATES))
         total = self._cost
-        for step in move:
+        for step, after in zip(move, costs, strict=True):
             step += total
-            self._back.append(step.argmin(axis=1).tolist())
-            total = np.minimum.reduce(step, axis=1)
-            state = total.argmin()
-            total -= total[state]  # each frame, so that the bits do not depend on the chunks
-            if len(self._back) > LAG:
-                state = int(state)
-                for back in self._back[:0:-1]:
-                    state = back[state]
-                self._back.pop(0)
-                decided.append(self._hz.pop(0)[state])
-        self._cost = total
-        return np.array(decided)
+            total = np.minimum.reduce(step, axis=1, out=after)
+            total -= total[COUNT]  # each frame, so that the bits do not depend on the chunks
+        self._cost = costs[-1].copy()
+        back = np.concatenate([self._back, move.argmin(axis=2)])
+        known = np.concatenate([self._hz, np.concatenate([hz, np.zeros((count, 1))], axis=1)])
+        decided = max(len(back) - LAG, 0)
+        self._back, self._hz = back[decided:], known[decided:]
+        # From the best state of each frame, `LAG` frames back; places in `back`, its rows one behind the other.
+        before = (back + _STATES * np.arange(-1, len(back) - 1)[:, None]).ravel()
+        place = _STATES * np.arange(LAG, len(back)) + costs[count - decided :].argmin(axis=1)
+        for _ in range(LAG):
+            place = before[place]
+        f0: Array = known.ravel()[place]
+        return f0
 
     def finish(self) -> Array:
         """F0 of the frames not yet decided; the path is then done (`reset` starts another)."""
         state = int(self._cost.argmin())
         decided = []
-        for back, hz in zip(self._back[::-1], self._hz[::-1], strict=True):
+        for back, hz in zip(self._back[::-1].tolist(), self._hz[::-1].tolist(), strict=True):
             decided.append(hz[state])
             state = back[state]
-        self._back, self._hz = [], []
+        self._back, self._hz = self._back[:0], self._hz[:0]
         return np.array(decided[::-1])

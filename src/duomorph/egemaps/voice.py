@@ -38,16 +38,16 @@ def _nearest_peaks(magnitude: Single, centre: Array, half: Array) -> tuple[Array
     """The local maximum nearest to each point, not farther than `half` bins: its place and its height (parabola).
 
     Args:
-        magnitude: (T, 513); centre: (T, N) in bins; half: (T,) in bins.
+        magnitude: (T, bins); centre: (T, N) in bins; half: (T,) in bins.
     Returns:
         (T, N) place in bins and (T, N) height, 0 where there is no peak.
     """
     count, size = magnitude.shape
+    heights = magnitude.ravel()  # all rows on one axis, one behind the other
     peak = np.zeros((count, size), dtype=bool)
-    rises, falls = magnitude[:, 1:] > magnitude[:, :-1], magnitude[:, 1:] < magnitude[:, :-1]
-    np.logical_and(rises[:, :-1], falls[:, 1:], out=peak[:, 1:-1])
-    # All rows on one axis, one behind the other.
-    bins, heights = np.flatnonzero(peak), magnitude.ravel()
+    np.logical_and(heights[1:-1] > heights[:-2], heights[1:-1] > heights[2:], out=peak.ravel()[1:-1])
+    peak[:, 0] = peak[:, -1] = False
+    bins = np.flatnonzero(peak)
     left, middle, right = (heights[bins + side].astype(np.float64) for side in (-1, 0, 1))
     tilt = left - right
     move = 0.5 * tilt / (left - 2.0 * middle + right)
@@ -86,18 +86,20 @@ def harmonics(magnitude: Single, f0: Array, formant_hz: Array) -> Array:
     voiced: NDArray[np.intp] = np.flatnonzero(f0 > 0.0)
     if len(voiced):
         # Harmonics are needed as far as a formant can ask for them; most frames ask for few.
-        asked = (1.0 + _REACH) * formant_hz[voiced].max(axis=1) / f0[voiced] + 1.5
+        asked = np.maximum((1.0 + _REACH) * formant_hz[voiced].max(axis=1) / f0[voiced] + 1.5, 3.5)
         few = asked <= _FEW
-        for rows, count in ((voiced[few], _FEW), (voiced[~few], _HARMONICS)):
+        for some, count in ((few, _FEW), (~few, _HARMONICS)):
+            rows = voiced[some]
             if len(rows):
-                out[rows] = _voiced(magnitude[rows], f0[rows], formant_hz[rows], count)
+                top = min(int((asked[some] * f0[rows]).max() / _BIN) + 3, _BINS)  # bins that can matter
+                out[rows] = _voiced(magnitude[rows], f0[rows], formant_hz[rows], count, top)
     return out
 
 
-def _voiced(magnitude: Single, f0: Array, formant_hz: Array, count: int) -> Array:
-    """`harmonics` of voiced frames, looking at the first `count` harmonics."""
+def _voiced(magnitude: Single, f0: Array, formant_hz: Array, count: int, top: int) -> Array:
+    """`harmonics` of voiced frames, looking for the first `count` harmonics in the lowest `top` bins."""
     step = f0 / _BIN
-    place, height = _nearest_peaks(magnitude, step[:, None] * np.arange(1, count + 1), 0.5 * step)
+    place, height = _nearest_peaks(magnitude[:, :top], step[:, None] * np.arange(1, count + 1), 0.5 * step)
     around = np.clip(np.rint(step).astype(np.intp)[:, None] + np.arange(-1, 2), 0, _BINS - 1)
     fundamental = magnitude[np.arange(len(f0))[:, None], around].max(axis=1)
     level = np.where(height > 0.0, _db(height / np.maximum(fundamental, 1e-30)[:, None]), _MISSING)  # over F0
