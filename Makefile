@@ -3,13 +3,14 @@
 # make fuzz    damaged files by the thousand        make clean   remove what make made
 # make soak    hours of live work, ten pages of the studio (75 minutes)
 # make test installs ffmpeg and a few libraries (apt-get) where they are missing and we are root;
-# make test SYSTEM=no leaves the machine alone.
+# make test SYSTEM=no leaves the machine alone; JOBS=4 runs four tests at once (then those that must be alone).
 # PYTHON=python3.12 chooses the interpreter, PIP_ARGS=... is handed to pip. For torch without CUDA, on Linux:
 #   make test PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"
 
 PYTHON ?= python3
 PIP_ARGS ?=
 SYSTEM ?= yes
+JOBS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c constraints.txt
@@ -27,7 +28,8 @@ demo: $(VENV)/base
 	@echo "picture  demo/sample.png"
 
 test: system lint
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -m "not alone"; \
+	  together=$$?; $(BIN)/python -m pytest -m alone && exit $$together
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check .

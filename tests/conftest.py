@@ -22,6 +22,13 @@ settings.register_profile("test", deadline=None, max_examples=40, suppress_healt
 settings.register_profile("fuzz", deadline=None, max_examples=3_000, suppress_health_check=_QUIET)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "test"))
 
+LONGEST = ("test_train.py", "test_network.py")  # a file is one worker's: with these last, the others would wait for it
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first; all else stays in its order."""
+    items.sort(key=lambda item: item.path.name not in LONGEST)
+
 
 @pytest.fixture(scope="session")
 def sample() -> Path:

@@ -59,9 +59,7 @@ def test_any_chunking_gives_the_same_samples(rate: int, cuts: list[int]) -> None
         (".mp3", "MPEG_LAYER_III", 44100, 0.02),  # libsndfile takes the encoder's delay off
     ],
 )
-def test_formats(
-    tmp_path: Path, suffix: str, subtype: str, rate: int, tolerance: float, channels: int
-) -> None:
+def test_formats(tmp_path: Path, suffix: str, subtype: str, rate: int, tolerance: float, channels: int) -> None:
     if suffix == ".mp3" and channels > 2:
         pytest.skip("mp3 has at most two channels")
     path = tmp_path / f"tone{suffix}"
@@ -253,6 +251,7 @@ def test_damaged_files_are_refused(bad: dict[str, Path], kind: str) -> None:
     assert bad[kind].name in str(caught.value)
 
 
+@pytest.mark.alone
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells a process's own peak")
 def test_a_long_mp3_is_counted_in_little_memory(tmp_path: Path) -> None:
     """What is mapped counts as memory of the process: an hour at 320 kbit/s would be 144 MB."""

@@ -15,6 +15,8 @@ from duomorph.cli import main
 from duomorph.errors import DuomorphError
 from test_readme import example
 
+pytestmark = pytest.mark.alone
+
 
 def test_buffers_are_found_once_and_whole(face: dm.Face) -> None:
     stream = face.stream(60)

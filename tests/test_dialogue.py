@@ -302,6 +302,7 @@ print(peak_mb())
 """
 
 
+@pytest.mark.alone
 @pytest.mark.skipif(sys.platform != "linux", reason="counts memory as Linux does")
 def test_a_long_list_takes_no_memory(tmp_path: Path) -> None:
     for part in range(20):

@@ -29,6 +29,8 @@ from duomorph.live.voice import Voice
 from duomorph.shaping import RAW, SHIPPED
 from duomorph.wire import Command, Frame
 
+pytestmark = pytest.mark.alone
+
 JAW = arkit.INDEX["jawOpen"]
 
 

@@ -24,6 +24,8 @@ from duomorph.wire import Frame
 
 Image = pytest.importorskip("PIL.Image", reason="needs pillow: pip install 'duomorph[plot]'")
 
+pytestmark = pytest.mark.alone
+
 WEB = Path(__file__).parent / "web"
 PAGE = Path(__file__).parents[1] / "examples" / "threejs.html"
 THREE = "https://cdn.jsdelivr.net/npm/three@0.187.0/build/"

@@ -24,6 +24,8 @@ from duomorph.dataset import manifest
 from duomorph.live.record import Recorder
 from duomorph.wire import Frame
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture
 def second(tmp_path: Path, sample: Path) -> Path:

@@ -17,6 +17,8 @@ from duomorph import arkit, audio, formats
 from duomorph.live.sinks import open_sink
 from duomorph.wire import vmc, web
 
+pytestmark = pytest.mark.alone
+
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
 PROTOCOLS = (ROOT / "docs" / "live-protocols.md").read_text(encoding="utf-8")

@@ -19,6 +19,8 @@ import pytest
 from duomorph import audio, formats
 from duomorph.dataset import manifest
 
+pytestmark = pytest.mark.alone
+
 NEEDED = ("pulseaudio", "pactl", "paplay", "parec")
 
 

@@ -11,6 +11,8 @@ import pytest
 
 import duomorph as dm
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture(scope="module")
 def soak() -> ModuleType:

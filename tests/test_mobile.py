@@ -248,6 +248,7 @@ def wav(speech: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
     return path, soundfile.read(path, dtype="float32")[0]
 
 
+@pytest.mark.alone
 def test_a_browser_gives_the_curves_of_python(
     browser: tuple[str, str], models: Path, wav: tuple[Path, np.ndarray]
 ) -> None:

@@ -17,6 +17,8 @@ from duomorph import bench
 from duomorph.emotion import EmotionTrack
 from duomorph.mel import MelStream
 
+pytestmark = pytest.mark.alone
+
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
 

@@ -104,6 +104,7 @@ def test_lip_closures_survive() -> None:
     assert np.min(kept) > 0.73
 
 
+@pytest.mark.alone
 def test_an_hour_has_no_drift_and_takes_seconds() -> None:
     hour = clip(np.arange(216_000) / 216_000)
     began = time.perf_counter()

@@ -224,6 +224,7 @@ def test_what_others_still_use_stays(tmp_path: Path) -> None:
         assert weights[3, INDEX["jawOpen"]] == value
 
 
+@pytest.mark.alone
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from Linux's /proc")
 @pytest.mark.parametrize("suffix", ["npz", "jsonl"])
 def test_an_hour_takes_less_than_200_megabytes(tmp_path: Path, spoken: Clip, suffix: str) -> None:

@@ -18,6 +18,8 @@ from duomorph import arkit, scenes
 from duomorph.clip import Clip
 from duomorph.wire import vmc
 
+pytestmark = pytest.mark.alone
+
 Browser = tuple[str, str]
 
 

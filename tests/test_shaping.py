@@ -299,6 +299,7 @@ def test_intensity_and_expressiveness_are_about_the_rest(face: dm.Face, speech: 
     np.testing.assert_allclose(more[:, ARTICULATION], expected, atol=1e-5)
 
 
+@pytest.mark.alone
 def test_shaping_costs_little(face: dm.Face) -> None:
     """Microseconds of a tick in batch; the network takes some hundred."""
     seconds = 60

@@ -475,6 +475,7 @@ def test_there_is_room_for_so_many(server: WebSink, monkeypatch: pytest.MonkeyPa
             assert web.read_hello(str(three.recv(PATIENCE_S)))
 
 
+@pytest.mark.alone
 def test_a_slow_client_loses_frames_and_nobody_else_does(server: WebSink) -> None:
     """One never reads: half a second is kept for it and no more; the other gets every frame."""
     with client(server) as good, socket.create_connection(("127.0.0.1", server.port)) as slow:
@@ -593,6 +594,7 @@ def test_killed_clients_are_forgotten(server: WebSink) -> None:
         until(lambda: server.clients == 1, "the killed one is forgotten")
 
 
+@pytest.mark.alone
 def test_a_flood_of_commands_is_heard_at_its_pace(server: WebSink, heard: list[Command]) -> None:
     stop = threading.Event()
 
@@ -630,6 +632,7 @@ def test_closing_takes_leave() -> None:
     assert threading.active_count() == before
 
 
+@pytest.mark.alone
 def test_closing_waits_for_no_client(server: WebSink) -> None:
     """Neither for one that does not read nor for one that has much to say."""
     with socket.create_connection(("127.0.0.1", server.port)) as slow, client(server) as talkative:

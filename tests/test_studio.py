@@ -569,6 +569,7 @@ def test_the_page_knows_the_shapes() -> None:
     assert json.loads(f"[{listed.strip().rstrip(',')}]") == list(arkit.NAMES)
 
 
+@pytest.mark.alone
 def test_three_js_is_what_npm_gives(browser: tuple[str, str], tmp_path: Path) -> None:
     done = subprocess.run([browser[0], WEB / "vendor.mjs", tmp_path], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr

@@ -32,6 +32,8 @@ from duomorph.shaping.settings import Settings, read
 from duomorph.wire import Frame
 from studio import Running, running
 
+pytestmark = pytest.mark.alone
+
 DRAW = (
     "--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--autoplay-policy=no-user-gesture-required",

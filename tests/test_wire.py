@@ -329,6 +329,7 @@ def test_bundles_within_bundles_end_somewhere() -> None:
     ],
     ids=["livelink", "vmc", "osc", "web", "lines"],
 )
+@pytest.mark.alone
 def test_a_frame_costs_far_less_than_a_millisecond(encode) -> None:  # type: ignore[no-untyped-def]
     sent = frame()
     took = []
