@@ -88,15 +88,19 @@ def counted(value: Any) -> Any:
 def numpy_counts() -> Iterator[None]:
     """While it lasts, numpy's arrays are counted ones, ours too."""
     kept = {name: getattr(np, name) for name in MAKERS}
-    rfft, eigvals, einsum = np.fft.rfft, np.linalg.eigvals, np.einsum
+    rfft, irfft, eigvals, einsum = np.fft.rfft, np.fft.irfft, np.linalg.eigvals, np.einsum
 
     def makes(make: Callable[..., Any]) -> Callable[..., Any]:
         return wraps(make)(lambda *args, **kwargs: counted(make(*map(plain, args), **kwargs)))
 
-    def fft(x: Any, n: int | None = None) -> Any:
-        length = n or x.shape[-1]
-        count(x.size // x.shape[-1] * 2.5 * length * math.log2(length))
-        return counted(rfft(plain(x), n))
+    def transforms(transform: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(transform)
+        def fft(x: Any, n: int | None = None) -> Any:
+            length = n or x.shape[-1]
+            count(x.size // x.shape[-1] * 2.5 * length * math.log2(length))
+            return counted(transform(plain(x), n))
+
+        return fft
 
     def roots(x: Any) -> Any:
         count(len(x) * 10 * x.shape[-1] ** 3)
@@ -114,7 +118,8 @@ def numpy_counts() -> Iterator[None]:
     try:
         for name, make in kept.items():
             setattr(np, name, makes(make))
-        np.fft.rfft, np.linalg.eigvals, np.einsum = fft, roots, sums  # type: ignore[assignment]
+        np.fft.rfft, np.fft.irfft = transforms(rfft), transforms(irfft)
+        np.linalg.eigvals, np.einsum = roots, sums  # type: ignore[assignment]
         for module, name, value in ours:
             setattr(module, name, counted(value))
         for module, name, value in frames:
@@ -123,7 +128,7 @@ def numpy_counts() -> Iterator[None]:
     finally:
         for name, make in kept.items():
             setattr(np, name, make)
-        np.fft.rfft, np.linalg.eigvals, np.einsum = rfft, eigvals, einsum
+        np.fft.rfft, np.fft.irfft, np.linalg.eigvals, np.einsum = rfft, irfft, eigvals, einsum
         for module, name, value in (*ours, *frames):
             setattr(module, name, value)
 
