@@ -1,24 +1,35 @@
-"""A night's dialogue: what a batch costs over the plain pipeline, what a second worker gains, and much that is bad.
+"""A night's dialogue, measured: what a batch costs over the plain pipeline, what a second worker gains, a long list,
+much that is bad, kill -9, and two nodes of a Ray cluster of which one dies.
 
-    python benchmarks/dialogue.py speed --json benchmarks/results/dialogue.json     # two minutes, on a quiet machine
-    python benchmarks/dialogue.py bad                                                # 5,000 good lines, 1,000 bad ones
-    DUOMORPH_KILLS=10 python -m pytest tests/test_dialogue_crash.py                  # kill -9 at ten moments
+    python benchmarks/dialogue.py speed     # 3 minutes, on a quiet machine of two cores
+    python benchmarks/dialogue.py list      # 20,000 lines: seconds and memory
+    python benchmarks/dialogue.py bad       # 1,000 bad lines among 5,000 good ones
+    python benchmarks/dialogue.py kill      # ten moments
+    python benchmarks/dialogue.py ray       # pip install 'duomorph[ray]'
 
-Times are of the lines alone, from the first result to the last, best of `--rounds` that take turns; the second that a
-process needs to start is not in them.
+Each puts its figures into its part of benchmarks/results/dialogue.json. Times are of the lines alone, from one of the
+first results to one of the last; the second that a process needs to start is not in them.
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
+import contextlib
 import json
+import multiprocessing
 import os
 import random
-import resource
+import re
 import shutil
+import signal
+import socket
+import sqlite3
+import statistics
+import subprocess
+import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -29,10 +40,13 @@ import duomorph
 from duomorph import audio, batch, files
 from duomorph.dialogue import Ledger, Local, Work, listed, run
 from duomorph.dialogue.engines import Engine
-from duomorph.dialogue.work import Result
+from duomorph.footprint import ONE_THREAD, PEAK, alone
 from duomorph.shaping import SHIPPED
 
+ROOT = Path(__file__).resolve().parents[1]
 SAMPLE = Path(duomorph.__file__).parent / "assets" / "sample.flac"
+LINE_S = 10.0
+PATIENCE_S = 300.0
 
 
 def lines(folder: Path, count: int, seconds: float) -> Path:
@@ -46,6 +60,12 @@ def lines(folder: Path, count: int, seconds: float) -> Path:
         begin = 7919 * k % (len(speech) - needed)
         soundfile.write(path, speech[begin : begin + needed], 16_000)
     return folder
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """What stands in a folder, but for ledgers."""
+    found = (path for path in folder.rglob("*") if path.is_file() and ".sqlite" not in path.name)
+    return {str(path.relative_to(folder)): path.read_bytes() for path in found}
 
 
 class Timed:
@@ -66,69 +86,111 @@ class Timed:
         return (inner[-1] - inner[0]) / (len(inner) - 1)
 
 
-def plain(face: duomorph.Face, voices: Path, out: Path) -> float:
-    """Seconds a line of `duomorph animate`, in one process."""
-    moments: list[float] = []
+def plain(voices: Path, out: Path, processes: int) -> float:
+    """Seconds a line of `duomorph animate`, by so many processes that know nothing of each other; each does all."""
+    spawn = multiprocessing.get_context("spawn")
+    together, told = spawn.Barrier(processes), spawn.Queue()
+    os.environ.update(ONE_THREAD)
+    crew = [spawn.Process(target=_plain, args=(voices, out / str(k), together, told)) for k in range(processes)]
+    for process in crew:
+        process.start()
+    slowest = max(told.get() for _ in crew)
+    for process in crew:
+        process.join()
+    return slowest / processes
+
+
+def _plain(voices: Path, out: Path, together, told) -> None:  # type: ignore[no-untyped-def]
+    out.mkdir(parents=True)
+    face = duomorph.load()
     jobs = batch.plan(sorted(voices.rglob("*.wav")), f"{out}/")
-    batch.animate(face, jobs, batch.Options(Fraction(30)), lambda text: moments.append(time.perf_counter()), str)
-    return (moments[-1] - moments[0]) / (len(moments) - 1)
+    moments: list[float] = []
+
+    def written(text: str) -> None:
+        if not moments:
+            together.wait()
+        moments.append(time.perf_counter())
+
+    batch.animate(face, jobs, batch.Options(Fraction(30)), written, str)
+    told.put((moments[-1] - moments[0]) / (len(moments) - 1))
 
 
-def batched(face: duomorph.Face, voices: Path, out: Path, jobs: int) -> float:
+def batched(voices: list[Path], out: Path, jobs: int) -> float:
     out.mkdir()
     engine = Timed(Local(jobs))
     with Ledger(out / "duomorph.sqlite") as ledger:
         work = Work(str(out), options=batch.Options(Fraction(30), shaping=SHIPPED))
-        assert run(listed([str(voices)]), work, ledger, engine, face).failed == 0
+        assert run(listed(list(map(str, voices))), work, ledger, engine, duomorph.load()).failed == 0
     return engine.seconds(2 * jobs)
 
 
-def speed(folder: Path, count: int, rounds: int) -> dict[str, float]:
-    face = duomorph.load()
-    voices = lines(folder / "voices", count, 10.0)
-    ways = {
-        "plain": lambda out: plain(face, voices, out),
-        "one": lambda out: batched(face, voices, out, 1),
-        "two": lambda out: batched(face, voices, out, 2),
+def speed(folder: Path, count: int, rounds: int) -> dict[str, object]:
+    """One process and two, plain and batched, in turns; two plain ones are what this machine can give."""
+    some = lines(folder / "a", count, LINE_S)
+    more = lines(folder / "b" / "more", count, LINE_S).parent
+    ways: dict[str, Callable[[Path], float]] = {
+        "plain_one": lambda out: plain(some, out, 1),
+        "batch_one": lambda out: batched([some], out, 1),
+        "plain_two": lambda out: plain(some, out, 2),
+        "batch_two": lambda out: batched([some, more], out, 2),
     }
-    best: dict[str, float] = {}
-    for turn, (name, way) in itertools.product(range(rounds), ways.items()):
-        seconds = way(folder / f"{name}{turn}")
-        print(f"{name:6} {seconds:.4f} s a line of 10 s", flush=True)
-        best[name] = min(seconds, best.get(name, seconds))
-    print(f"overhead over the plain pipeline {best['one'] / best['plain'] - 1:+.1%}, at most 10 %")
-    print(f"two workers {best['one'] / best['two']:.2f} times one, at least 1.8")
-    hours = 1000 * 3600 / 10 * best["one"] / 3600
-    print(f"1,000 hours of sound: {hours:.1f} hours of one core")
-    return {
+    took: dict[str, list[float]] = {name: [] for name in ways}
+    for turn in range(rounds):
+        for name, way in ways.items():
+            took[name].append(way(folder / f"{name}{turn}"))
+            print(f"{name:10} {took[name][-1]:.4f} s a line of {LINE_S:g} s", flush=True)
+            shutil.rmtree(folder / f"{name}{turn}")
+    best = {name: min(seconds) for name, seconds in took.items()}
+
+    def gain(way: str) -> float:
+        return best[f"{way}_one"] / best[f"{way}_two"]
+
+    turns = [one / two for one, two in zip(took["batch_one"], took["batch_two"], strict=True)]
+    result = {
         **{f"{name}_s": seconds for name, seconds in best.items()},
-        "overhead": best["one"] / best["plain"] - 1, "two_over_one": best["one"] / best["two"],
-        "core_hours_of_1000": hours, "listed_s": listing(folder / "long"),
+        "overhead": best["batch_one"] / best["plain_one"] - 1,
+        "two_over_one": gain("batch"), "two_over_one_median": statistics.median(turns),
+        "control_two_over_one": gain("plain"), "core_hours_of_1000": 1000 * best["batch_one"] / LINE_S,
+        "lines": count, "rounds": rounds, "load_before": os.getloadavg()[0],
     }  # fmt: skip
+    print(f"overhead over the plain pipeline {result['overhead']:+.1%}, at most 10 %")
+    print(f"two workers {gain('batch'):.2f} times one, at least 1.8; two plain processes {gain('plain'):.2f}")
+    return result
 
 
-def listing(folder: Path, count: int = 20_000) -> float:
-    """Seconds to list and ledger so many lines, and to record what became of them."""
+LIST = f"""{PEAK}
+import json, time
+import duomorph
+from duomorph.dialogue import Ledger, Work, listed, run
+from duomorph.dialogue.work import Result
 
-    class Instant:
-        def run(self, work, tasks):  # type: ignore[no-untyped-def]
-            for task in tasks:
-                yield Result(task.id, "done", "0" * 64)
+class Instant:
+    def run(self, work, tasks):
+        for task in tasks:
+            yield Result(task.id, "done", "0" * 64, heard_s=10.0)
 
+folder = Path(sys.argv[1])
+face = duomorph.load()
+begin = time.perf_counter()
+with Ledger(folder / "duomorph.sqlite") as ledger:
+    outcome = run(listed([str(folder / "voices")]), Work(str(folder / "curves")), ledger, Instant(), face)
+    assert ledger.tally() == {{"done": outcome.lines}}
+seconds = time.perf_counter() - begin
+print(json.dumps({{"lines": outcome.lines, "seconds": seconds, "peak_mb": peak_mb()}}))
+"""
+
+
+def listing(folder: Path, count: int) -> dict[str, object]:
+    """So many lines listed and ledgered, and what became of each recorded."""
     for k in range(count):
-        path = folder / f"{k % 50:02}" / f"{k:06}.wav"
+        path = folder / "voices" / f"{k // 1000:03}" / f"{k:06}.wav"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
-    begin = time.perf_counter()
-    with Ledger(folder / "duomorph.sqlite") as ledger:
-        run(listed([str(folder)]), Work(str(folder / "out")), ledger, Instant(), duomorph.load())
-    seconds = time.perf_counter() - begin
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"{count} lines listed and ledgered in {seconds:.1f} s; peak of this process so far {peak:.0f} MB")
-    return seconds
+    result: dict[str, object] = json.loads(alone(LIST, str(folder)))
+    return result
 
 
-def bad(folder: Path, good: int, spoilt: int, jobs: int) -> dict[str, float]:
+def bad(folder: Path, good: int, spoilt: int, jobs: int) -> dict[str, object]:
     """Lines of 0.3 s, and among them copies cut, emptied, overwritten or of another kind."""
     voices = lines(folder / "voices", good, 0.3)
     dice = random.Random(0)
@@ -143,41 +205,186 @@ def bad(folder: Path, good: int, spoilt: int, jobs: int) -> dict[str, float]:
             lambda data: b"",
         )[k % 5]
         (voices / f"{k % 50:02}" / f"bad{k:06}.wav").write_bytes(spoil(data))
-    out = folder / "curves"
-    out.mkdir()
-    begin = time.perf_counter()
-    with Ledger(out / "duomorph.sqlite") as ledger:
-        outcome = run(listed([str(voices)]), Work(str(out)), ledger, Local(jobs), duomorph.load())
-        reasons = [str(error) for (error,) in ledger.rows("error", "state = 'failed'")]
-        names = [str(name) for (name,) in ledger.rows("name", "state = 'failed'")]
-    print(f"{outcome}  ({time.perf_counter() - begin:.0f} s)")
-    assert (outcome.done, outcome.failed) == (good, spoilt)
-    assert all("bad" in name for name in names)
-    assert all(reason and "\n" not in reason for reason in reasons)
-    assert len(list(out.rglob("*.csv"))) == good
-    return {"good": good, "bad": spoilt, "seconds": outcome.took_s}
+    done = command(voices, "-o", folder / "curves", "--jobs", jobs)
+    said = done.communicate()[1]
+    *reasons, summary = said.splitlines()
+    assert done.returncode == 1
+    assert summary == f"duomorph: {spoilt} of {good + spoilt} lines failed"
+    base = sqlite3.connect(folder / "curves" / "duomorph.sqlite")
+    failed = base.execute("SELECT name, error FROM lines WHERE state = 'failed'").fetchall()
+    (kept,) = base.execute("SELECT count(*) FROM lines WHERE state = 'done'").fetchone()
+    (seconds,) = base.execute("SELECT worked_s FROM runs").fetchone()
+    base.close()
+    assert all("bad" in name and error and "\n" not in error for name, error in failed)
+    assert (kept, len(failed), len(tree(folder / "curves"))) == (good, spoilt, good)
+    return {"good_done": kept, "bad_failed": len(failed), "exit_code": 1, "lines_on_screen": len(reasons) + 1,
+            "seconds": seconds}  # fmt: skip
+
+
+def kill(moments: int) -> dict[str, object]:
+    """The test of it, at so many moments."""
+    test = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests/test_dialogue_crash.py", "-k", "kill_nine"]
+    environment = {**os.environ, "DUOMORPH_KILLS": str(moments)}
+    done = subprocess.run(test, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
+    assert done.returncode == 0, done.stdout
+    passed = re.search(r"(\d+) passed", done.stdout)
+    assert passed
+    return {"moments": moments, "byte_identical_and_no_orphans": int(passed[1])}
+
+
+def command(*arguments: object) -> subprocess.Popen[str]:
+    """`duomorph batch`, in a session of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "duomorph", "batch", *map(str, arguments)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+
+
+class Node:
+    """`ray start`, with one core."""
+
+    def __init__(self, *arguments: object) -> None:
+        program = [sys.executable, "-c", "from ray.scripts.scripts import main; main()", "start", "--block"]
+        start = [*program, "--num-cpus=1", "--object-store-memory=80000000", *map(str, arguments)]
+        quiet = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0"}
+        self._process = subprocess.Popen(
+            start, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, env=quiet
+        )
+
+    def raylet(self) -> int | None:
+        """The process that is the node; its workers are children of it."""
+        return next((pid for pid in children(self._process.pid) if "raylet/raylet" in told(pid)), None)
+
+    def works(self) -> bool:
+        raylet = self.raylet()
+        return raylet is not None and any("_Remote" in told(pid) for pid in children(raylet))
+
+    def stop(self) -> None:
+        self._process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(20)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+
+def children(pid: int) -> list[int]:
+    with contextlib.suppress(OSError):
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return []
+
+
+def told(pid: int) -> str:
+    """How a process was called."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    return ""
+
+
+@contextlib.contextmanager
+def cluster() -> Iterator[tuple[str, Node]]:
+    """The address of a Ray cluster of two nodes with a core each, and the node that is not its head."""
+    import ray
+
+    with socket.socket() as free, socket.socket() as other:
+        free.bind(("127.0.0.1", 0))
+        other.bind(("127.0.0.1", 0))
+        port, client = free.getsockname()[1], other.getsockname()[1]
+    address = f"127.0.0.1:{port}"
+    folder = tempfile.mkdtemp(prefix="ray-")  # short, for the names of sockets
+    nodes = [Node("--head", f"--port={port}", f"--ray-client-server-port={client}", f"--temp-dir={folder}",
+                  "--include-dashboard=false")]  # fmt: skip
+    try:
+        until(lambda: nodes[0].raylet() is not None)
+        nodes.append(Node(f"--address={address}"))
+        until(lambda: nodes[1].raylet() is not None)
+        before, os.environ["RAY_ADDRESS"] = os.environ.get("RAY_ADDRESS"), address
+        try:
+            ray.init(address, log_to_driver=False, logging_level="error")
+            until(lambda: ray.cluster_resources().get("CPU") == 2)
+            ray.shutdown()
+            yield address, nodes[1]
+        finally:
+            del os.environ["RAY_ADDRESS"]
+            if before is not None:
+                os.environ["RAY_ADDRESS"] = before
+    finally:
+        for node in reversed(nodes):
+            node.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def until(true: Callable[[], bool]) -> None:
+    end = time.monotonic() + PATIENCE_S
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def on_ray(folder: Path, count: int, seconds: float) -> dict[str, object]:
+    """So many lines by two processes, by two nodes, and by two nodes of which one is killed in the middle."""
+    voices = lines(folder / "voices", count, seconds)
+
+    def finished(process: subprocess.Popen[str], out: Path) -> float:
+        """Its seconds of work, once it is seen that all is done and nothing else is there."""
+        said, err = process.communicate(timeout=5 * PATIENCE_S)
+        assert (process.returncode, err) == (0, ""), err
+        assert f"{count} lines: {count} done, 0 unchanged, 0 failed" in said
+        base = sqlite3.connect(out / "duomorph.sqlite")
+        assert base.execute("SELECT state, count(*) FROM lines GROUP BY state").fetchall() == [("done", count)]
+        (took,) = base.execute("SELECT worked_s FROM runs").fetchone()
+        base.close()
+        return float(took)
+
+    result: dict[str, object] = {"lines": count, "line_s": seconds}
+    result["local_s"] = finished(command(voices, "-o", folder / "local", "--jobs", 2), folder / "local")
+    calm = tree(folder / "local")
+    with cluster() as (_, node):
+        both = command(voices, "-o", folder / "both", "--engine", "ray")
+        until(lambda: node.works() or both.poll() is not None)
+        result["two_nodes_s"] = finished(both, folder / "both")
+        assert tree(folder / "both") == calm
+        result["byte_identical"] = True
+
+        one = command(voices, "-o", folder / "one", "--engine", "ray")
+        until(lambda: (node.works() and len(tree(folder / "one")) >= count // 3) or one.poll() is not None)
+        raylet = node.raylet()
+        assert raylet
+        assert one.poll() is None
+        os.kill(raylet, signal.SIGKILL)
+        result["killed_after_lines"] = len(tree(folder / "one"))
+        result["one_node_killed_s"] = finished(one, folder / "one")
+        assert tree(folder / "one") == calm
+        result["killed_byte_identical"] = True
+    return result
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("what", choices=("speed", "bad"))
-    parser.add_argument("--lines", type=int, default=60, help="of 10 s (60)")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("speed", "list", "bad", "kill", "ray"))
+    parser.add_argument("--lines", type=int, help="30 of 10 s; 20,000 in a list; 40 on Ray")
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--good", type=int, default=5_000)
     parser.add_argument("--bad", type=int, default=1_000)
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--json")
-    arguments = parser.parse_args()
+    parser.add_argument("--kills", type=int, default=10)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--json", type=Path, default=ROOT / "benchmarks" / "results" / "dialogue.json")
+    asked = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="dialogue-"))
+    ways: dict[str, Callable[[], dict[str, object]]] = {
+        "speed": lambda: speed(folder, asked.lines or 30, asked.rounds),
+        "list": lambda: listing(folder, asked.lines or 20_000),
+        "bad": lambda: bad(folder, asked.good, asked.bad, asked.jobs),
+        "kill": lambda: kill(asked.kills),
+        "ray": lambda: on_ray(folder, asked.lines or 40, 1.0),
+    }
     try:
-        if arguments.what == "speed":
-            result = speed(folder, arguments.lines, arguments.rounds)
-        else:
-            result = bad(folder, arguments.good, arguments.bad, arguments.jobs)
+        result = ways[asked.what]()
     finally:
         shutil.rmtree(folder)
-    if arguments.json:
-        files.write(arguments.json, (json.dumps(result, indent=2) + "\n").encode())
+    print(json.dumps(result, indent=2))
+    known = json.loads(asked.json.read_text()) if asked.json.is_file() else {}
+    files.write(asked.json, (json.dumps({**known, asked.what: result}, indent=2) + "\n").encode())
 
 
 if __name__ == "__main__":

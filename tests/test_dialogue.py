@@ -173,8 +173,16 @@ def test_gain_is_on_the_sound(game: Path, face: dm.Face) -> None:
 def test_a_bad_manifest_is_refused_whole(game: Path, capsys: pytest.CaptureFixture[str], table: str, word: str) -> None:
     Path("lines.csv").write_text(table)
     assert word in refused(capsys, "batch", "--manifest", "lines.csv", "-o", "curves", "--jobs", "0")
-    assert tree(game / "curves") == {}
-    assert states(game / "curves" / "duomorph.sqlite") == {}
+    assert list((game / "curves").iterdir()) == []
+
+
+def test_a_refused_list_leaves_what_was_known(game: Path, face: dm.Face, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("curves").mkdir()
+    again(face)
+    Path("lines.csv").write_text("source,fps\na.wav,7\n")
+    assert "24 to 120" in refused(capsys, "batch", "--manifest", "lines.csv", "-o", "curves", "--jobs", "0")
+    assert list(states(Path("curves/duomorph.sqlite")).values()) == ["done"] * 6
+    assert again(face).kept == 6
 
 
 def test_mistakes_are_said_before_work_begins(game: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -188,6 +196,8 @@ def test_mistakes_are_said_before_work_begins(game: Path, capsys: pytest.Capture
     assert "not allowed" in say("voices", "--resume", "--since-changed")
     assert "no ledger" in refused(capsys, "batch", "-o", "nowhere", "--report")
     assert "at least 1" in say("voices", "--jobs", "-1")
+    assert "at least 1" in say("voices", "--jobs", "0", "--engine", "ray")
+    assert "ray://HOST:10001" in say("voices", "--engine", "spark")
     shutil.copy("voices/de/intro/0000.wav", "voices/de/intro/0000.flac")
     assert "would both become" in say("voices", "--jobs", "0")
 
@@ -243,6 +253,29 @@ def test_what_may_pass_is_tried_again(game: Path, face: dm.Face, monkeypatch: py
     assert (Worker(Work("curves"), face).do(task).state, left) == ("failed", [])
     left[:] = [errno.ENOSPC]
     assert Worker(Work("curves"), face).do(task).state == "full"
+
+
+def test_a_worker_must_have_the_same_weights_and_version(game: Path, face: dm.Face) -> None:
+    with pytest.raises(BatchError, match="weights"):
+        Worker(Work("curves", weights="0" * 64), face)
+    with pytest.raises(BatchError, match=r"0\.0\.0"):
+        Worker(Work("curves", version="0.0.0"), face)
+    with pytest.raises(BatchError, match=r"0\.0\.0"):
+        list(Local(1).run(Work("curves", version="0.0.0"), iter([Task(1, "a.wav", "a")])))
+
+
+def test_a_log_hears_of_it_now_and_then(
+    game: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("duomorph.dialogue.overnight.SHOWN_S", 0.0)
+    assert main(["batch", "voices", "-o", "calm", "--jobs", "0"]) == 0
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr("duomorph.cli.dialogue.LOGGED_S", 0.0)
+    assert main(["batch", "voices", "-o", "told", "--jobs", "0"]) == 0
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == "duomorph: 0 lines listed"
+    assert said[-1].startswith("duomorph: 6/6 lines, ")
+    assert said[-1].endswith(" x real time, 0 min 00 s left")
 
 
 def test_no_line_has_half_of_its_files(game: Path, face: dm.Face) -> None:

@@ -116,7 +116,7 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         server.wait()
 
 
-@has("s3fs", "moto", "flask")
+@has("s3fs", "moto", "flask", "flask_cors")
 def test_s3(calm: tuple[Path, dict[str, bytes]], tmp_path: Path, s3: str) -> None:
     sounds, expected = calm
     move = (
@@ -124,7 +124,7 @@ def test_s3(calm: tuple[Path, dict[str, bytes]], tmp_path: Path, s3: str) -> Non
         "getattr(f, sys.argv[1])(sys.argv[2], sys.argv[3], recursive=True)"
     )
     subprocess.run([sys.executable, "-c", move, "put", f"{sounds}/", "game/voices/"], check=True)
-    command = ["s3://game/voices", "-o", "s3://game/curves", "--ledger", tmp_path / "game.sqlite", "--jobs", "2"]
+    command = ["s3://game/voices", "-o", "s3://game/curves", "--ledger", tmp_path / "game.sqlite", "--jobs", "1"]
     code, out, err = batch(*command)
     assert (code, err) == (0, "")
     assert "6 done" in out

@@ -5,6 +5,7 @@ One promise: stopped in whatever way, the same command with --resume does the re
     duomorph batch voices/ -o curves/
     duomorph batch --manifest lines.csv -o curves/ --format csv,glb --jobs 8 --report
     duomorph batch voices/ -o curves/ --since-changed
+    duomorph batch s3://game/voices -o s3://game/curves --ledger game.sqlite --engine ray
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import argparse
 import itertools
 import os
 import sys
+import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -33,10 +35,26 @@ from duomorph.errors import SettingError
 
 if TYPE_CHECKING:
     from duomorph.dialogue import Ledger
+    from duomorph.dialogue.engines import Engine
 
 SHORT: Final = {"csv": "livelink", "json": "a2f"}  # by suffix, as for single files
+LOGGED_S: Final = 300.0
 NAMED: Final = 20  # failures told on the screen
 LEDGER: Final = "duomorph.sqlite"
+
+
+class _Night(_Progress):
+    """The same; and a line now and then where no terminal is, for whoever reads the log in the morning."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._next = time.monotonic() + LOGGED_S
+
+    def show(self, text: str) -> None:
+        super().show(text)
+        if text and not self._live and time.monotonic() >= self._next:
+            self._next = time.monotonic() + LOGGED_S
+            print(f"duomorph: {text}", file=sys.stderr, flush=True)
 
 
 def add_batch(verbs: Verbs) -> None:
@@ -53,6 +71,8 @@ def add_batch(verbs: Verbs) -> None:
     _add_delay(verb)
     _add_model(verb)
     verb.add_argument("--jobs", type=int, metavar="N", help="processes (as many as cores); 0: this one does it")
+    engine = "local; or ray, this machine's Ray cluster; or ray://HOST:10001, another's (local); see docs/scale.md"
+    verb.add_argument("--engine", metavar="WHO", default="local", help=engine)
     keep = verb.add_mutually_exclusive_group()
     keep.add_argument("--resume", action="store_true", help="leave what is done, by size and time of the sounds")
     keep.add_argument("--since-changed", action="store_true", help="the same, by what is in the sounds")
@@ -87,15 +107,15 @@ def _run(arguments: argparse.Namespace) -> int:
 
     import duomorph
     from duomorph import batch, clock
-    from duomorph.dialogue import Here, Ledger, Local, Work, listed, run, sources
+    from duomorph.dialogue import Here, Ledger, Work, listed, run, sources
 
     fps: Fraction = clock.frame_rate(arguments.fps)
     clock.delay_ticks(arguments.delay_ms)  # before the slow part
     options = batch.Options(fps, arguments.delay_ms, arguments.style, False, _shaping(arguments), _stage(arguments))
     formats = tuple(SHORT.get(name, name) for name in arguments.format.split(","))
     work = Work(arguments.output, formats, options, arguments.model)
-    jobs = _cores() if arguments.jobs is None else arguments.jobs
-    if jobs and any(place.startswith("memory://") for place in (*arguments.sources, arguments.output)):
+    engine = _engine(arguments)
+    if engine and any(place.startswith("memory://") for place in (*arguments.sources, arguments.output)):
         raise SettingError("memory:// is this process's own: expected --jobs 0 with it")
     lines = itertools.chain(
         listed(arguments.sources), sources.manifest(arguments.manifest) if arguments.manifest else ()
@@ -104,10 +124,9 @@ def _run(arguments: argparse.Namespace) -> int:
     with ExitStack() as stack:
         ledger = stack.enter_context(Ledger(arguments.ledger))
         face = duomorph.load(arguments.model)
-        engine = Local(jobs) if jobs else Here(face)
         try:
-            with _Progress() as progress:
-                outcome = run(lines, work, ledger, engine, face, keep, progress.show)
+            with _Night() as progress:
+                outcome = run(lines, work, ledger, engine or Here(face), face, keep, progress.show)
         except KeyboardInterrupt:
             done = ledger.tally().get("done", 0)
             print(f"duomorph: stopped, {done} lines are done; --resume does the rest", file=sys.stderr)
@@ -123,6 +142,18 @@ def _run(arguments: argparse.Namespace) -> int:
     if outcome.failed:
         print(f"duomorph: {outcome.failed} of {outcome.lines} lines failed", file=sys.stderr)
     return 1 if outcome.failed else 0
+
+
+def _engine(arguments: argparse.Namespace) -> Engine | None:
+    """Who is to do it; None for this process. Raises SettingError, MissingExtra."""
+    from duomorph.dialogue import Local, Ray
+
+    who, jobs = arguments.engine, arguments.jobs
+    if who == "local":
+        return None if jobs == 0 else Local(_cores() if jobs is None else jobs)
+    if who == "ray" or who.startswith("ray://"):
+        return Ray(None if who == "ray" else who, jobs)
+    raise SettingError(f"got --engine {who!r}: expected local, ray or ray://HOST:10001")
 
 
 def _report(ledger: Ledger, path: Path) -> int:

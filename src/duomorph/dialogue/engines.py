@@ -1,4 +1,4 @@
-"""Who does the lines: this process, or several of this machine.
+"""Who does the lines: this process, or several of this machine; those of others are in `cluster`.
 
 One promise: no more lines are taken than workers are about to begin, so a list of any length needs the same memory; and
 a line that kills its worker costs nobody else.
@@ -16,17 +16,18 @@ import signal
 import sys
 import threading
 from collections import Counter, deque
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias, TypeVar, cast
 
 from duomorph.dialogue.work import Result, Task, Work, Worker
 from duomorph.errors import BatchError, DuomorphError, SettingError
 from duomorph.face import Face
 
 AHEAD: Final = 2  # lines a worker has: one in work, one that waits
-LIVES: Final = 3  # workers that a line may kill; or that end before they began
+LIVES: Final = 3  # workers that a line may kill; and of each place, that may end before they began
 PATIENCE_S: Final = 5.0  # with a worker that is to end
 THREADS: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
@@ -59,55 +60,92 @@ class Local:
         self._jobs = jobs
 
     def run(self, work: Work, tasks: Iterator[Task]) -> Generator[Result]:
-        """Raises BatchError: a worker cannot be started."""
-        again = deque(itertools.islice(tasks, 1))  # to be given out first; later those of workers that died
-        if not again:
-            return
-        deaths: Counter[int] = Counter()
-        stillborn = 0
-        with _pool() as pool:
-            while True:
-                pool += [_Process(work) for _ in range(self._jobs - len(pool))]
-                for process in pool:
-                    while len(process.has) < AHEAD and (task := again.popleft() if again else next(tasks, None)):
-                        process.give(task)
-                if not any(process.has for process in pool):
-                    return
-                for pipe in wait([process.pipe for process in pool]):
-                    process = next(one for one in pool if one.pipe is pipe)
-                    try:
-                        said = process.pipe.recv()
-                    except (EOFError, OSError):
-                        pool.remove(process)
-                        end, left = process.end(), [*process.has]
-                        if not process.began:
-                            stillborn += 1
-                            if stillborn == LIVES:
-                                raise BatchError(f"no worker could be started ({end}): try --jobs 0") from None
-                        elif left and deaths[left[0].id] == LIVES - 1:
-                            error = (
-                                f"{left[0].source!r}: its worker died {LIVES} times ({end}): expected a line it can do"
-                            )
-                            yield Result(left.pop(0).id, "failed", error=error, tries=LIVES)
-                        elif left:
-                            deaths[left[0].id] += 1
-                        again.extend(reversed(left))  # the guilty one last
-                        continue
-                    if said is None:
-                        process.began, stillborn = True, 0
-                    elif isinstance(said, DuomorphError):
-                        raise said
-                    else:
-                        process.has.popleft()
-                        yield said
+        """Raises BatchError: no worker can be started."""
+        return hand_out(lambda: _Process(work), _listen, self._jobs, tasks)
+
+
+@dataclass(frozen=True)
+class Died:
+    """What is heard of a worker that ended: how, in words."""
+
+    end: str
+
+
+class Hand(Protocol):
+    """A worker, from our side. `began`: its model is loaded; `has`: lines it was given, the first of them in work."""
+
+    began: bool
+    has: deque[Task]
+
+    def give(self, task: Task) -> None: ...
+
+    def stop(self) -> None:
+        """Ask it to end."""
+
+    def end(self) -> str:
+        """Wait for it; how it ended."""
+
+
+Heard: TypeAlias = Result | DuomorphError | Died | None  # None: it began
+H = TypeVar("H", bound=Hand)
+
+
+def hand_out(
+    start: Callable[[], H], listen: Callable[[Sequence[H]], Iterable[tuple[H, Heard]]], jobs: int, tasks: Iterator[Task]
+) -> Generator[Result]:
+    """Do tasks by so many workers; one that dies is replaced, and its lines are given to others.
+
+    Args:
+        listen: waits until one of them says something.
+    Raises:
+        BatchError: no worker can be started.
+    """
+    waiting = deque(itertools.islice(tasks, 1))
+    deaths: Counter[int] = Counter()
+    stillborn = 0
+    pool: list[H] = []
+    try:
+        while waiting or any(hand.has for hand in pool):
+            pool += [start() for _ in range(jobs - len(pool))]
+            for hand, said in listen(pool):
+                if said is None:
+                    hand.began, stillborn = True, 0
+                elif isinstance(said, Result):
+                    hand.has.popleft()
+                    yield said
+                elif isinstance(said, DuomorphError):
+                    raise said
+                else:
+                    pool.remove(hand)
+                    left = [*hand.has]
+                    stillborn += not hand.began
+                    if stillborn == LIVES * jobs:
+                        raise BatchError(f"no worker could be started ({said.end}): expected {jobs}; try fewer --jobs")
+                    if left:
+                        deaths[left[0].id] += 1
+                    if left and deaths[left[0].id] == LIVES:
+                        why = f"its worker died {LIVES} times ({said.end}): expected a line it can do"
+                        yield Result(left[0].id, "failed", error=f"{left[0].source!r}: {why}", tries=LIVES)
+                        del left[0]
+                    waiting.extend(reversed(left))  # the guilty one last
+            for hand in pool:
+                while hand.began and len(hand.has) < AHEAD and waiting:
+                    hand.give(waiting.popleft())
+                    if not waiting:
+                        waiting.extend(itertools.islice(tasks, 1))
+    finally:
+        for hand in pool:
+            hand.stop()
+        for hand in pool:
+            hand.end()
 
 
 class _Process:
-    """A worker, from our side of its pipe. `has`: the lines it was given, the first of them in work."""
+    """A worker of this machine, at the other end of a pipe."""
 
     def __init__(self, work: Work) -> None:
-        self.has: deque[Task] = deque()
         self.began = False
+        self.has: deque[Task] = deque()
         spawn = multiprocessing.get_context("spawn")  # no lock or thread of ours goes along
         self.pipe, theirs = spawn.Pipe()
         self._process: SpawnProcess = spawn.Process(target=_work, args=(work, theirs), daemon=True)
@@ -120,12 +158,10 @@ class _Process:
         with contextlib.suppress(OSError):  # it died: the next look at its pipe says so
             self.pipe.send(task)
 
-    def ask_to_end(self) -> None:
-        self.pipe.close()
+    def stop(self) -> None:
         self._process.terminate()
 
     def end(self) -> str:
-        """Wait for it; how it ended, in words."""
         self.pipe.close()
         self._process.join(PATIENCE_S)
         if self._process.is_alive():
@@ -136,17 +172,14 @@ class _Process:
         return f"signal {-code}" if code < 0 else f"code {code}"
 
 
-@contextlib.contextmanager
-def _pool() -> Iterator[list[_Process]]:
-    """Workers that end with the block."""
-    pool: list[_Process] = []
-    try:
-        yield pool
-    finally:
-        for process in pool:
-            process.ask_to_end()
-        for process in pool:
-            process.end()
+def _listen(pool: Sequence[_Process]) -> Iterator[tuple[_Process, Heard]]:
+    by_pipe = {process.pipe: process for process in pool}
+    for pipe in wait([*by_pipe]):
+        process = by_pipe[cast("Connection", pipe)]
+        try:
+            yield process, process.pipe.recv()
+        except (EOFError, OSError):
+            yield process, Died(process.end())
 
 
 @contextlib.contextmanager

@@ -18,7 +18,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -106,8 +106,13 @@ class Ledger:
         self.close()
 
     def close(self) -> None:
+        """Let go of it; one in which nothing was ever listed leaves no trace."""
         try:
             self.flush()
+            if self.run == 0:
+                with suppress(sqlite3.Error, PermissionError):  # the latter on Windows, which keeps what is open
+                    self._base.execute("PRAGMA journal_mode = DELETE")  # its file goes before the name is free
+                    self.path.unlink(missing_ok=True)
         finally:
             self._base.close()
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 import functools
 import os
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 
 from duomorph import files
 from duomorph.dialogue import places
@@ -24,6 +24,7 @@ from duomorph.errors import BatchError
 from duomorph.face import Face
 
 SHOWN_S = 0.2  # between two lines of progress
+COUNTED = 1000  # lines, while they are listed
 
 
 @dataclass
@@ -65,22 +66,31 @@ def run(
         face: of `work.model`, to know its weights and styles. keep: what counts as done, see `Ledger.plan`.
         show: hears how far it is, several times a second.
     Raises:
-        SettingError, MissingExtra: in the list; nothing has been done. BatchError: it cannot go on.
+        SettingError, MissingExtra: in the list; FormatError: OUT cannot be written; nothing has been done.
+        BatchError: it cannot go on.
     """
-    weights = face.info().weights_sha256
+    work = replace(work, weights=face.info().weights_sha256)
     local = not places.is_url(work.out)
 
     @functools.lru_cache(1024)
     def settings(own: Own) -> str:
         asked = work.asked(own)
         face.stream(asked.fps, asked.delay_ms, asked.style, asked.shaping)  # which checks them
-        return work.settings(own, weights)
+        return work.settings(own)
 
     def there(name: str) -> bool:
         return not local or all(map(os.path.isfile, work.targets(name)))
 
-    show("listing")
-    ledger.plan(lines, settings, keep, there)
+    def counted() -> Iterator[Line]:
+        for number, line in enumerate(lines):
+            if number % COUNTED == 0:
+                show(f"{number} lines listed")
+            yield line
+
+    if local:
+        files.writable(files.folder(work.out) / ".duomorph")  # or every line would fail, after its work
+    ledger.plan(counted(), settings, keep, there)
+    show("waiting for workers")
     if local:
         sweep(work.out)
     tally = ledger.tally()

@@ -58,7 +58,7 @@ def listed(sources: Sequence[str]) -> Iterator[Line]:
     Raises:
         SettingError: one of them is not there.
     """
-    single = [source for source in sources if not places.is_url(source) and os.path.isfile(source)]
+    single = {source for source in sources if not places.is_url(source) and os.path.isfile(source)}
     shared = os.path.commonpath([os.path.dirname(os.path.abspath(source)) for source in single]) if single else ""
     for source in sources:
         if source in single:

@@ -28,7 +28,7 @@ from duomorph.clip import Clip, joined
 from duomorph.clock import SAMPLE_RATE
 from duomorph.dialogue import places
 from duomorph.dialogue.sources import PLAIN, Own
-from duomorph.errors import DuomorphError, SettingError
+from duomorph.errors import BatchError, DuomorphError, SettingError
 from duomorph.face import Face, load
 from duomorph.shaping import direction
 
@@ -49,12 +49,15 @@ class Work:
     Attributes:
         out: folder or URL. formats: keys of `formats.FORMATS` or `scenes.FORMATS`, no two of one suffix.
         options: as `duomorph animate` takes them; nothing is drawn. model: file, None for the one that ships.
+        weights: checksum of what must be in it, if any. version: of duomorph that must do it.
     """
 
     out: str
     formats: tuple[str, ...] = (batch.DEFAULT_FORMAT,)
     options: batch.Options = field(default_factory=lambda: batch.Options(Fraction(30)))
     model: str | None = None
+    weights: str = ""
+    version: str = __version__
 
     def __post_init__(self) -> None:
         """Raises FormatError: no such format. SettingError: two would share a file. MissingExtra: USD is absent."""
@@ -77,10 +80,10 @@ class Work:
         fps = self.options.fps if own.fps is None else clock.frame_rate(own.fps)
         return replace(self.options, fps=fps, style=own.style or self.options.style, shaping=shaping)
 
-    def settings(self, own: Own, weights: str) -> str:
+    def settings(self, own: Own) -> str:
         """All that a line's files depend on but its sound, as JSON. Raises SettingError as `asked` does."""
         about = {
-            "duomorph": __version__, "weights": weights, "formats": list(self.formats), "gain": own.gain,
+            "duomorph": self.version, "weights": self.weights, "formats": list(self.formats), "gain": own.gain,
             "options": _plain(self.asked(own)),
         }  # fmt: skip
         return json.dumps(about, sort_keys=True)
@@ -126,8 +129,17 @@ class Worker:
     """A loaded model that does line after line."""
 
     def __init__(self, work: Work, face: Face | None = None) -> None:
+        """Raises BatchError: this is another version, or the model has other weights. ModelError: it cannot be read."""
+        if work.version != __version__:
+            raise BatchError(f"a worker has duomorph {__version__}: expected {work.version}; install it everywhere")
         self._work = work
         self._face = face or load(work.model)
+        weights = self._face.info().weights_sha256
+        if work.weights not in ("", weights):
+            raise BatchError(
+                f"a worker has a model of the weights {weights[:12]}: expected {work.weights[:12]}; "
+                "give every machine the same, and leave it as it is until the end"
+            )
         self._asked = functools.lru_cache(256)(work.asked)
 
     def do(self, task: Task) -> Result:
