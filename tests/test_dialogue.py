@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import runpy
 import shutil
 import sys
 from collections.abc import Iterator
@@ -23,7 +24,6 @@ from duomorph.dialogue import Here, Ledger, Line, Local, Own, Work, listed, repo
 from duomorph.dialogue.overnight import Outcome
 from duomorph.dialogue.work import Result, Task, Worker
 from duomorph.errors import BatchError, FormatError, SettingError
-from duomorph.footprint import PEAK, alone
 from duomorph.shaping import SHIPPED, Shaping, always
 from lines import noise, states, tree, voices
 
@@ -316,34 +316,13 @@ def test_no_more_lines_are_taken_than_workers_can_hold(game: Path) -> None:
     assert taken == 24
 
 
-LONG = f"""{PEAK}
-import duomorph
-from duomorph.dialogue import Ledger, Work, listed, run
-from duomorph.dialogue.work import Result
-
-class Instant:
-    def run(self, work, tasks):
-        for task in tasks:
-            yield Result(task.id, "done", "0" * 64, heard_s=10.0)
-
-folder = Path(sys.argv[1])
-with Ledger(folder / "duomorph.sqlite") as ledger:
-    outcome = run(listed([str(folder / "voices")]), Work(str(folder / "curves")), ledger, Instant(), duomorph.load())
-    assert (outcome.lines, outcome.done) == (20_000, 20_000)
-    assert ledger.tally() == {{"done": 20_000}}
-print(peak_mb())
-"""
-
-
 @pytest.mark.alone
 @pytest.mark.skipif(sys.platform != "linux", reason="counts memory as Linux does")
 def test_a_long_list_takes_no_memory(tmp_path: Path) -> None:
-    for part in range(20):
-        folder = tmp_path / "voices" / f"{part:02}"
-        folder.mkdir(parents=True)
-        for k in range(1_000):
-            (folder / f"{k:04}.wav").touch()
-    assert float(alone(LONG, str(tmp_path))) < 300
+    listing = runpy.run_path(str(Path(__file__).parents[1] / "benchmarks" / "dialogue.py"))["listing"]
+    told = listing(tmp_path, 20_000)
+    assert told["lines"] == 20_000
+    assert told["peak_mb"] < 300
 
 
 def test_the_report_finds_what_is_odd(game: Path, face: dm.Face, sample: Path) -> None:

@@ -68,6 +68,35 @@ def test_memory(calm: tuple[Path, dict[str, bytes]], tmp_path: Path, face: dm.Fa
 
 
 @has("fsspec")
+def test_a_manifest_at_a_url(calm: tuple[Path, dict[str, bytes]], monkeypatch: pytest.MonkeyPatch) -> None:
+    import fsspec
+
+    memory = fsspec.filesystem("memory")
+    memory.put(f"{calm[0]}/", "/game/voices/", recursive=True)
+    try:
+        walked = list(listed(["memory://game/voices"]))
+        rows = [f"voices/{line.name}.wav" for line in walked] + ["voices/de/none.wav"]
+        memory.pipe_file("/game/lines.csv", "\n".join(["source", *rows]).encode())
+        asked: list[str] = []
+        info = type(memory).info
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                type(memory), "info", lambda self, path, **more: asked.append(path) or info(self, path, **more)
+            )
+            *found, lost = sources.manifest("memory://game/lines.csv")
+        assert [path for path in asked if path.endswith("wav")] == [
+            "/game/voices/de/none.wav"
+        ]  # not in its folder's list
+        assert [(one.source, one.size) for one in found] == [
+            (f"memory://game/voices/{line.name}.wav", line.size) for line in walked
+        ]
+        assert [one.stamp for one in found] == [line.stamp for line in walked]
+        assert (lost.size, lost.stamp) == (0, "")
+    finally:
+        memory.rm("/game", recursive=True)
+
+
+@has("fsspec")
 def test_files_as_urls(calm: tuple[Path, dict[str, bytes]], tmp_path: Path) -> None:
     sounds, expected = calm
     code, _, err = batch(f"file://{sounds}", "-o", f"file://{tmp_path}/curves", "--ledger", tmp_path / "a.sqlite")

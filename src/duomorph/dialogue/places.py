@@ -10,11 +10,12 @@ One promise: what is written is there whole or not at all, at a URL as in a fold
 
 from __future__ import annotations
 
+import functools
 import glob
 import importlib.util
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from typing import Any, Final
 from duomorph.errors import AudioError, FormatError, MissingExtra, SettingError
 
 CHANGES: Final = ("ETag", "etag", "md5Hash", "mtime", "LastModified", "created")  # of what fsspec says of a file
+FOLDERS: Final = 16  # at URLs, of which the files are kept in mind
 _WILD: Final = ("*", "?", "[")
 
 
@@ -66,9 +68,29 @@ def look(place: str) -> Found:
         if not is_url(place):
             return _of(place, os.path.basename(place))
         system, path = _system(place)
-        return _of_url(system, place, place.rpartition("/")[2], system.info(path))
+        return _of_url(place, place.rpartition("/")[2], system.info(path))
     except (OSError, ValueError):
         return Found(place, os.path.basename(place), 0, "")
+
+
+def looker() -> Callable[[str], Found]:
+    """`look` for many: a folder at a URL is asked once for all its files, not a time for each."""
+
+    @functools.lru_cache(FOLDERS)
+    def inside(folder: str) -> dict[str, dict[str, Any]]:
+        system, path = _system(folder)
+        system.invalidate_cache(path)
+        try:
+            return {str(info["name"]).rpartition("/")[2]: info for info in system.ls(path, detail=True)}
+        except (OSError, ValueError):  # there is none, or it tells nobody
+            return {}
+
+    def found(place: str) -> Found:
+        folder, _, name = place.rpartition("/")
+        info = inside(folder).get(name) if is_url(place) else None
+        return look(place) if info is None else _of_url(place, name, info)
+
+    return found
 
 
 @contextmanager
@@ -88,7 +110,7 @@ def fetched(place: str) -> Iterator[Path]:
             system.get_file(path, str(local))
         except OSError as problem:
             reason = problem.strerror or problem
-            raise AudioError(f"cannot fetch {place!r} ({reason}): expected a sound; check the URL") from problem
+            raise AudioError(f"cannot fetch {place!r} ({reason}): expected a file; check the URL") from problem
         yield local
 
 
@@ -150,17 +172,17 @@ def _walk_url(place: str) -> Iterator[Found]:
             (info["name"], info) for _, _, names in system.walk(path, detail=True) for _, info in sorted(names.items())
         )
     elif system.exists(path):
-        yield _of_url(system, place, path.rpartition("/")[2], system.info(path))
+        yield _of_url(place, path.rpartition("/")[2], system.info(path))
         return
     else:
         raise SettingError(f"{place!r} does not exist: expected a sound, a folder or a pattern; check the URL")
     for name, info in entries:
         relative = str(name).removeprefix(base).strip("/")
         if info["type"] == "file" and not any(part.startswith(".") for part in relative.split("/")):
-            yield _of_url(system, system.unstrip_protocol(name), relative, info)
+            yield _of_url(system.unstrip_protocol(name), relative, info)
 
 
-def _of_url(system: Any, place: str, name: str, info: dict[str, Any]) -> Found:
+def _of_url(place: str, name: str, info: dict[str, Any]) -> Found:
     changed = next((info[key] for key in CHANGES if key in info), "")
     return Found(place, name, int(info.get("size") or 0), f"{info.get('size')} {changed}")
 

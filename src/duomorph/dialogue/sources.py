@@ -14,7 +14,7 @@ from __future__ import annotations
 import csv
 import importlib.util
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
@@ -71,33 +71,38 @@ def listed(sources: Sequence[str]) -> Iterator[Line]:
 
 
 def manifest(path: str | Path) -> Iterator[Line]:
-    """The lines of a table, .csv or .parquet; files in it are told from its folder.
+    """The lines of a table, .csv or .parquet, here or at a URL; files in it are told from its folder.
 
     Raises:
-        SettingError: it cannot be read, lacks `source`, or a row holds what is no setting.
+        SettingError: it cannot be read, lacks `source`, or a row holds what is no setting. AudioError: nor be fetched.
     """
-    path = Path(path)
-    number = 1
-    for number, row in enumerate(_rows(path), 2):
-        where = f"line {number} of {str(path)!r}"
-        told = {key: str(value).strip() for key, value in row.items() if key is not None and value is not None}
-        told = {key: value for key, value in told.items() if value}
-        source = told.get("source")
-        if source is None:
-            raise SettingError(f"{where} has no source: expected the columns {', '.join(COLUMNS)}")
-        try:
-            gain = float(told.get("gain", 0))
-            if not -60 <= gain <= 60:
-                raise ValueError
-        except ValueError:
-            raise SettingError(f"{where} has the gain {told['gain']!r}: expected -60 to 60 dB") from None
-        place = source if places.is_url(source) or os.path.isabs(source) else str(path.parent / source)
-        emotion = told.get("emotion")
-        if emotion is not None and "=" not in emotion:  # a file
-            emotion = str(path.parent / emotion)
-        own = Own(told.get("style"), emotion, told.get("fps"), gain)
-        name = told["name"] + ".x" if "name" in told else source.partition("://")[2] or source
-        yield _line(places.look(place), name, told.get("group"), own)
+    table = str(path)
+    folder = table.rpartition("/")[0] if places.is_url(table) else str(Path(table).parent)
+    look = places.looker()
+    with places.fetched(table) as local:
+        for number, row in enumerate(_rows(local), 2):
+            yield _row(f"line {number} of {table!r}", row, folder, look)
+
+
+def _row(where: str, row: Mapping[str, Any], folder: str, look: Callable[[str], places.Found]) -> Line:
+    told = {key: str(value).strip() for key, value in row.items() if key is not None and value is not None}
+    told = {key: value for key, value in told.items() if value}
+    source = told.get("source")
+    if source is None:
+        raise SettingError(f"{where} has no source: expected the columns {', '.join(COLUMNS)}")
+    try:
+        gain = float(told.get("gain", 0))
+        if not -60 <= gain <= 60:
+            raise ValueError
+    except ValueError:
+        raise SettingError(f"{where} has the gain {told['gain']!r}: expected -60 to 60 dB") from None
+    place = source if places.is_url(source) or os.path.isabs(source) else places.below(folder, source)
+    emotion = told.get("emotion")
+    if emotion is not None and "=" not in emotion:  # a file
+        emotion = places.below(folder, emotion)
+    own = Own(told.get("style"), emotion, told.get("fps"), gain)
+    name = told["name"] + ".x" if "name" in told else source.partition("://")[2] or source
+    return _line(look(place), name, told.get("group"), own)
 
 
 def _line(found: places.Found, name: str, group: str | None = None, own: Own = PLAIN) -> Line:
