@@ -7,7 +7,8 @@ import os
 import runpy
 import shutil
 import sys
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from damage import KINDS, damaged
 from duomorph import batch, formats
 from duomorph.cli import main
 from duomorph.dialogue import Here, Ledger, Line, Local, Own, Work, listed, report, run, sources
+from duomorph.dialogue.engines import LIVES, Died, hand_out
 from duomorph.dialogue.overnight import Outcome
 from duomorph.dialogue.work import Result, Task, Worker
 from duomorph.errors import BatchError, FormatError, SettingError
@@ -300,6 +302,28 @@ def test_a_line_that_kills_its_worker_costs_nobody_else(game: Path) -> None:
     assert sorted(results) == list(range(6))
     assert [k for k in results if results[k].state != "done"] == [2]
     assert "signal 9" in str(results[2].error)
+
+
+def test_workers_that_never_begin_end_it() -> None:
+    begun = []
+
+    class Stillborn:
+        began = False
+
+        def __init__(self) -> None:
+            self.has: deque[Task] = deque()
+            begun.append(self)
+
+        def stop(self) -> None: ...
+
+        end = give = stop
+
+    def listen(pool: Sequence[Stillborn]) -> Iterator[tuple[Stillborn, Died]]:
+        yield pool[0], Died("out of memory")
+
+    with pytest.raises(BatchError, match=r"no worker could be started \(out of memory\)"):
+        list(hand_out(Stillborn, listen, 2, iter([Task(1, "a.wav", "a")])))  # type: ignore[type-var]
+    assert len(begun) == 2 * LIVES + 1
 
 
 def test_no_more_lines_are_taken_than_workers_can_hold(game: Path) -> None:

@@ -77,18 +77,21 @@ def looker() -> Callable[[str], Found]:
     """`look` for many: a folder at a URL is asked once for all its files, not a time for each."""
 
     @functools.lru_cache(FOLDERS)
-    def inside(folder: str) -> dict[str, dict[str, Any]]:
+    def inside(folder: str) -> dict[str, Found]:
         system, path = _system(folder)
-        system.invalidate_cache(path)
         try:
-            return {str(info["name"]).rpartition("/")[2]: info for info in system.ls(path, detail=True)}
+            names = (
+                (str(info["name"]).rpartition("/")[2], info) for info in system.ls(path, detail=True, refresh=True)
+            )
+            return {name: _of_url(f"{folder}/{name}", name, info) for name, info in names}
         except (OSError, ValueError):  # there is none, or it tells nobody
             return {}
+        finally:
+            system.invalidate_cache(path)  # once in memory is enough
 
     def found(place: str) -> Found:
         folder, _, name = place.rpartition("/")
-        info = inside(folder).get(name) if is_url(place) else None
-        return look(place) if info is None else _of_url(place, name, info)
+        return (inside(folder).get(name) if is_url(place) else None) or look(place)
 
     return found
 
