@@ -79,10 +79,9 @@ def looker() -> Callable[[str], Found]:
     @functools.lru_cache(FOLDERS)
     def inside(folder: str) -> dict[str, Found]:
         system, path = _system(folder)
+        system.invalidate_cache(path)
         try:
-            names = (
-                (str(info["name"]).rpartition("/")[2], info) for info in system.ls(path, detail=True, refresh=True)
-            )
+            names = ((str(info["name"]).rpartition("/")[2], info) for info in system.ls(path, detail=True))
             return {name: _of_url(f"{folder}/{name}", name, info) for name, info in names}
         except (OSError, ValueError):  # there is none, or it tells nobody
             return {}
