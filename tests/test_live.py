@@ -439,6 +439,9 @@ def test_a_file_in_real_time(face: dm.Face, sample: Path) -> None:
     late, began = [], time.monotonic()
     for frame in session:
         assert source.began is not None  # type: ignore[attr-defined]
+        assert frame.heard is not None
+        today = time.time() - time.monotonic()
+        assert frame.heard - today == pytest.approx(source.began + frame.time_s, abs=0.002)  # type: ignore[attr-defined]
         late.append(time.monotonic() - source.began - frame.time_s)  # type: ignore[attr-defined]
         if frame.number >= 90:
             session.stop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import socket
@@ -387,8 +388,8 @@ def server(heard: list[Command]) -> Iterator[WebSink]:
         yield sink
 
 
-def client(server: WebSink, **options: object) -> ClientConnection:
-    return connect(f"ws://127.0.0.1:{server.port}", compression=None, open_timeout=PATIENCE_S, **options)  # type: ignore[arg-type]
+def client(server: WebSink, path: str = "", **options: object) -> ClientConnection:
+    return connect(f"ws://127.0.0.1:{server.port}/{path}", compression=None, open_timeout=PATIENCE_S, **options)  # type: ignore[arg-type]
 
 
 def test_a_client_reads_hello_and_frames(server: WebSink) -> None:
@@ -405,6 +406,16 @@ def test_a_client_reads_hello_and_frames(server: WebSink) -> None:
                 np.testing.assert_array_equal(found.weights, frame(k).weights)
     assert server.dropped == 0
     until(lambda: server.clients == 0, "both have left")
+
+
+def test_who_asks_is_told_when_it_was_heard_and_nothing_waits_for_the_last_packet(server: WebSink) -> None:
+    with client(server, "?heard") as one, client(server) as two:
+        until(lambda: server.clients == 2, "both are there")
+        one.recv(PATIENCE_S), two.recv(PATIENCE_S)
+        server.send(dataclasses.replace(frame(), heard=1763892000.125))
+        assert web.decode(one.recv(PATIENCE_S), FPS).heard == 1763892000.125  # type: ignore[arg-type]
+        assert web.decode(two.recv(PATIENCE_S), FPS).heard is None  # type: ignore[arg-type]
+    assert server._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_commands_arrive(server: WebSink, heard: list[Command]) -> None:

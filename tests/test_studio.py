@@ -35,6 +35,7 @@ from duomorph import arkit, formats, scenes, shaping
 from duomorph.cli import main
 from duomorph.clip import Clip
 from duomorph.errors import FormatError, SettingError
+from duomorph.evaluate import metrics
 from duomorph.evaluate.attention import NEEDS, attention
 from duomorph.shaping.settings import Settings, parse, read, text
 from duomorph.studio import guard
@@ -382,18 +383,54 @@ def test_an_export_reads_back(studio: Running, take: Clip, tmp_path: Path, kind:
     np.testing.assert_allclose(found.weights, take.weights, atol=1e-5)
 
 
-def test_a_character_speaks(studio: Running, take: Clip, tmp_path: Path) -> None:
-    avatar = characters.save(tmp_path / "me.vrm", ["jawOpen", "mouthPucker"], 1, {"jawOpen": {"jawOpen": 1.0}})
-    found = json.loads(studio.post("/api/character", avatar.read_bytes()))
-    assert found["vrm"] == 1
-    assert set(found["binds"]) == {"jawOpen", "mouthPucker"}
-    for parts in ({}, {"avatar": avatar.read_bytes()}):
-        path = tmp_path / "take.glb"
-        path.write_bytes(studio.post("/api/export/glb", pack({"fps": 60}, curves=curves(take), **parts)))
-        animations = scenes.gltf.unpack(path.read_bytes())[0]["animations"]
-        assert [one["name"] for one in animations] == ["Duomorph"]
-    for wrong in (b"", b"glTF", b"glTF" + bytes(40), b"PK"):
-        assert studio.ask("POST", "/api/character", wrong)[0] == 400
+MAP = 'jawOpen = "Mouth_Open"\nmouthPucker = { "Mouth_U" = 0.7, "Mouth_O" = 0.3 }\n'
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+def test_a_character_speaks(studio: Running, take: Clip, tmp_path: Path, mapped: bool) -> None:
+    targets = ["Mouth_Open", "Mouth_U", "Mouth_O"] if mapped else ["jawOpen", "mouthPucker"]
+    expressions = None if mapped else {"jawOpen": {"jawOpen": 1.0}}
+    avatar = characters.save(tmp_path / "me.vrm", targets, None if mapped else 1, expressions).read_bytes()
+    parts = {"avatar": avatar, **({"mapping": MAP.encode()} if mapped else {})}
+    found = json.loads(studio.post("/api/character", pack({}, **parts)))
+    assert found["vrm"] == (None if mapped else 1)
+    binds = {"jawOpen": [[0, 0, 1.0]], "mouthPucker": [[0, 1, 1.0]]}
+    assert found["binds"] == (binds | {"mouthPucker": [[0, 1, 0.7], [0, 2, 0.3]]} if mapped else binds)
+    path = tmp_path / "take.glb"
+    path.write_bytes(studio.post("/api/export/glb", pack({"fps": 60}, curves=curves(take), **parts)))
+    document = scenes.gltf.unpack(path.read_bytes())[0]
+    assert [one["name"] for one in document["animations"]] == ["Duomorph"]
+    assert document["meshes"][0]["extras"]["targetNames"] == targets
+
+
+def test_a_take_on_the_head_that_came_along(studio: Running, take: Clip, tmp_path: Path) -> None:
+    path = tmp_path / "take.glb"
+    path.write_bytes(studio.post("/api/export/glb", pack({"fps": 60}, curves=curves(take))))
+    assert len(scenes.gltf.unpack(path.read_bytes())[0]["meshes"][0]["primitives"][0]["targets"]) == arkit.COUNT
+
+
+def test_a_character_that_is_none_or_not_mapped(studio: Running, tmp_path: Path) -> None:
+    avatar = characters.save(tmp_path / "me.glb", ["Mouth_Open"]).read_bytes()
+    for parts, said in (
+        ({}, "no character"),
+        ({"avatar": b"glTF"}, "cannot read the file"),
+        ({"avatar": b"glTF" + bytes(40)}, "cannot read the file"),
+        ({"avatar": b"PK"}, "no character"),
+        ({"avatar": avatar}, "use --mapping"),
+        ({"avatar": avatar, "mapping": MAP.encode()}, "has no 'Mouth_U'"),
+        ({"avatar": avatar, "mapping": b"jawOpen = 1"}, "the mapping is none"),
+        ({"avatar": avatar, "mapping": b"\xff"}, "the mapping is none"),
+        ({"avatar": avatar, "mapping": b'jawOpen = "x"\nJawOpen = "y"'}, "the mapping maps jawOpen twice"),
+    ):
+        status, _, data = studio.ask("POST", "/api/character", pack({}, **parts))
+        assert (status, said in data.decode()) == (400, True), data
+        assert str(studio.folder) not in data.decode()
+
+
+def test_toml_is_told_apart(studio: Running) -> None:
+    names = {"jawOpen": {"Mouth_Open": 1.0}, "mouthPucker": {"Mouth_U": 0.7, "Mouth_O": 0.3}}
+    assert json.loads(studio.post("/api/settings", MAP.encode())) == {"mapping": names}
+    assert json.loads(studio.post("/api/settings", b"[jawOpen]\ngain = 2")) == {"shapes": {"jawOpen": {"gain": 2}}}
 
 
 def test_a_film(studio: Running, take: Clip, sample: Path, tmp_path: Path, ffmpeg: str) -> None:
@@ -411,8 +448,8 @@ def test_two_takes_are_scored(studio: Running, take: Clip) -> None:
     late = np.concatenate([take.weights[:3], take.weights[:-3]])
     captured = [name != "tongueOut" for name in arkit.NAMES]
 
-    def score(mine: Clip, truth: Clip) -> dict[str, Any]:
-        said = {"fps": float(mine.fps), "truth_fps": float(truth.fps), "captured": captured}
+    def score(mine: Clip, truth: Clip, start: float = 0) -> dict[str, Any]:
+        said = {"fps": float(mine.fps), "truth_fps": float(truth.fps), "captured": captured, "truth_start": start}
         return dict(json.loads(studio.post("/api/scores", pack(said, curves=curves(mine), truth=curves(truth)))))
 
     same = score(take, take)
@@ -425,6 +462,19 @@ def test_two_takes_are_scored(studio: Running, take: Clip) -> None:
     jaw = arkit.INDEX["jawOpen"]
     assert off["mae"]["jawOpen"] == pytest.approx(np.abs(late - take.weights)[:, jaw].mean(), rel=1e-4)
     assert off["r"]["jawOpen"] == pytest.approx(np.corrcoef(late[:, jaw], take.weights[:, jaw])[0, 1], rel=1e-4)
+    half = score(Clip(take.weights * np.float32(0.5), take.fps), take)
+    assert half["size"]["jawOpen"] == pytest.approx(0.5, rel=1e-4)
+    assert half["bias"]["jawOpen"] == pytest.approx(-take["jawOpen"].mean() / 2, rel=1e-4)
+    top = int(take["jawOpen"].argmax())
+    assert (half["worst"]["jawOpen"], half["at"]["jawOpen"]) == pytest.approx((-take["jawOpen"][top] / 2, top / 60))
+    for score_ in ("bias", "size", "worst"):
+        assert half[score_]["tongueOut"] is None
+    lips = [k for k in metrics.GROUPS["mouth"] if captured[k]]
+    assert half["groups"]["mouth"]["mae"] == pytest.approx((take.weights[:, lips] / 2).mean(), rel=1e-3)
+    # A capture that begins later is compared where it is.
+    later = score(take, Clip(take.weights[30:], take.fps), start=0.5)
+    assert (later["frames"], later["mae"]["jawOpen"]) == (len(take) - 30, pytest.approx(0, abs=1e-6))
+    assert later["lag"] == 0
 
 
 def test_what_is_inside(studio: Running, face: dm.Face, speech: np.ndarray) -> None:

@@ -9,6 +9,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ pytest.importorskip("starlette", reason="needs starlette: pip install 'duomorph[
 pytest.importorskip("uvicorn", reason="needs uvicorn: pip install 'duomorph[studio]'")
 pytest.importorskip("playwright", reason="needs playwright: pip install 'duomorph[dev]'")
 pytest.importorskip("PIL", reason="needs pillow: pip install 'duomorph[plot]'")
-from PIL import Image
+from PIL import Image, ImageColor
 from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, sync_playwright
 
 import characters
@@ -43,7 +44,8 @@ NOISE = (
     "WebSocket connection to",
     "ERR_CONNECTION",
     "Failed to load resource",
-)  # of servers that were ended
+    "was preloaded using link preload",
+)  # of servers that were ended, and of a head that nobody can draw
 SMALL = {"width": 900, "height": 620}
 
 
@@ -283,17 +285,86 @@ def test_a_character_of_ones_own(chromium: Browser, studio: Running, word: Path,
         until(page, "document.getElementById('state').classList.contains('bad')")
 
 
+def test_a_character_of_other_names(chromium: Browser, studio: Running, word: Path, tmp_path: Path) -> None:
+    avatar = characters.save(tmp_path / "me.glb", ["Mouth_Open", "Mouth_O"])
+    (tmp_path / "map.toml").write_text('jawOpen = { "Mouth_Open" = 0.5 }\nmouthFunnel = "Mouth_O"\n')
+    with opened(chromium, studio.url, accept_downloads=True) as page:
+        speak(page, word)
+        pause(page)
+        page.set_input_files("#file", avatar)
+        until(page, "document.getElementById('state').textContent.includes('drop its mapping')")
+        page.set_input_files("#file", tmp_path / "map.toml")
+        until(page, "document.getElementById('caption').textContent === 'me.glb'")
+        assert "2 of the 52 shapes, not eyeBlinkLeft" in str(page.text_content("#state"))
+        rest = face_at(page, 0.1)
+        moved = face_at(page, float(np.argmax(curve(page))) / 60)
+        assert page.evaluate("studio.head.weight('jawOpen')") == pytest.approx(0.5 * curve(page).max(), abs=1e-4)
+        assert differ(rest, moved) > 20
+        with page.expect_download() as saved:
+            page.get_by_role("button", name="Export as GLB", exact=True).click()
+        document, _ = scenes.gltf.unpack(saved.value.path().read_bytes())
+        assert document["meshes"][0]["extras"]["targetNames"] == ["Mouth_Open", "Mouth_O"]
+        page.get_by_role("button", name="Built-in head").click()
+        until(page, "document.getElementById('caption').textContent === ''")
+        assert page.evaluate("studio.head.weight('tongueOut')") is not None
+        page.set_input_files("#file", tmp_path / "map.toml")  # before its character this time
+        until(page, "document.getElementById('state').textContent.includes('the character that comes next')")
+        page.set_input_files("#file", avatar)
+        until(page, "document.getElementById('caption').textContent === 'me.glb'")
+
+
+def lane(page: Page) -> np.ndarray:
+    """Where in its lane of the timeline the curve of jawOpen's difference is seen: -1 is the foot, 1 the top."""
+    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    picture = Image.open(io.BytesIO(page.locator("#time").screenshot())).convert("RGB")
+    hue = page.evaluate(f"studio.timeline.shapes.get({arkit.INDEX['jawOpen']})")
+    seen = np.abs(np.asarray(picture, np.float32) - ImageColor.getrgb(hue)[:3]).max(axis=2) < 24
+    foot = len(seen) - 16
+    tall = round(0.38 * foot)
+    rows = seen[foot - tall : foot].any(axis=1).nonzero()[0]
+    return np.asarray(1 - 2 * rows / tall)
+
+
 def test_a_capture_beside(chromium: Browser, studio: Running, word: Path, face: dm.Face, tmp_path: Path) -> None:
-    face.animate(word, fps=30).save(tmp_path / "captured.csv")
+    captured = face.animate(word, fps=30)
+    captured.save(tmp_path / "captured.csv")
+    less = replace(captured, weights=captured.weights * np.float32(0.5))
+    less.save(tmp_path / "less.csv")
     with opened(chromium, studio.url) as page:
         speak(page, word)
         pause(page)
+        for name in ("mouthClose", "mouthPucker", "mouthSmileLeft"):
+            page.get_by_role("button", name=name, exact=True).click()
         page.set_input_files("#file", tmp_path / "captured.csv")
         scores = until(page, "studio.compare.scores")
         assert scores["mae"]["jawOpen"] < 0.05
         assert scores["r"]["jawOpen"] > 0.9
         assert page.locator("#compare table tr").count() == 1 + 3 + 52
         until(page, "document.body.classList.contains('two')")
+        page.set_input_files("#file", tmp_path / "less.csv")
+        until(page, "studio.compare.truth.name === 'less.csv' && studio.compare.scores")
+        # The curve is ours less the capture's, and it is seen.
+        jaw, index = curve(page), arkit.INDEX["jawOpen"]
+        found = page.evaluate(
+            f"Array.from({{length: studio.take.frames}}, (_, k) => studio.timeline.difference({index}, k))"
+        )
+        apart = np.array([np.nan if value is None else value for value in found])
+        times = np.arange(len(jaw)) / 60
+        wanted = jaw - np.interp(times, less.times, less["jawOpen"])
+        there = times <= less.times[-1]
+        np.testing.assert_allclose(apart[there], wanted[there], atol=1e-4)
+        rows, span = lane(page), page.evaluate("studio.timeline.span")
+        assert rows.max() == pytest.approx(np.nanmax(apart) / span, abs=0.12)
+        assert rows.min() == pytest.approx(np.nanmin(apart) / span, abs=0.12)
+        # The table has the worst first, and goes there.
+        assert page.locator("#compare tr th[scope=row]").nth(3).text_content() == arkit.NAMES[0]
+        page.get_by_role("button", name="bias", exact=True).click()
+        order = page.locator("#compare tr th[scope=row]").all_text_contents()[3:]
+        bias = page.evaluate("studio.compare.scores.bias")
+        assert order == sorted(arkit.NAMES, key=lambda name: -abs(bias[name]))
+        page.get_by_role("button", name="jawOpen is farthest").click()
+        at = page.evaluate("studio.compare.scores.at.jawOpen")
+        assert page.evaluate("studio.player.position") == pytest.approx(at, abs=1e-6)
 
 
 def test_what_is_inside_is_seen(faceless: Browser, studio: Running, word: Path) -> None:
@@ -374,15 +445,33 @@ def test_the_monitor_counts_what_is_lost(chromium: Browser, studio: Running) -> 
             until(page, "document.querySelector('#monitor [role=status]').textContent.startsWith('Alice')")
             weights, angles = np.zeros(52, np.float32), np.zeros(9, np.float32)
             weights[arkit.INDEX["jawOpen"]] = 0.7
-            begun = time.monotonic()
-            for number in range(120):
-                time.sleep(max(0.0, begun + number / 60 - time.monotonic()))
-                if number not in (50, 51, 52):
-                    sink.send(Frame(number, Fraction(60), weights, angles))
-            numbers = until(page, "studio.monitor.numbers?.frame === 119 && studio.monitor.numbers")
+
+            def sent(first: int, late_s: float | None) -> Any:
+                """What the monitor shows after a second and a half of frames whose sound is so old; three are lost."""
+                begun = time.monotonic()
+                for number in range(first, first + 90):
+                    time.sleep(max(0.0, begun + (number - first) / 60 - time.monotonic()))
+                    if number - first not in (20, 21, 22):
+                        heard = None if late_s is None else time.time() - late_s
+                        sink.send(Frame(number, Fraction(60), weights, angles, heard))
+                return until(page, f"studio.monitor.numbers?.frame === {first + 89} && studio.monitor.numbers")
+
+            numbers = sent(0, 0.05)
             assert numbers["lost"] >= 3  # a busy machine loses some of its own
             assert 20 < numbers["fps"] <= 70
-            assert page.evaluate("studio.head.weight('jawOpen')") == pytest.approx(0.7)
+            assert 50 - 1 <= numbers["late"] <= numbers["worst"]  # the page's clock has whole ms
+            assert numbers["late"] < 50 + 200
+            shown = page.locator("#monitor .big div", has_text="ms from sound to page").locator("b")
+            assert float(str(shown.text_content())) == pytest.approx(numbers["late"], abs=30)
+            until(page, "Math.abs(studio.head.weight('jawOpen') - 0.7) < 1e-6")
+            sent(90, None)
+            until(page, "Number.isNaN(studio.monitor.numbers.late)")
+            until(page, "document.querySelectorAll('#monitor .big b')[1].textContent === '–'")
+            page.get_by_role("button", name="Stop").click()
+            page.get_by_label("Address of the live sink").fill("ws://192.0.2.1:8765")
+            page.get_by_role("button", name="Listen").click()
+            told = page.locator("#monitor [role=status]")
+            assert "no address on this machine" in str(told.text_content())
     finally:
         sink.close()
 

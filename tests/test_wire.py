@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import struct
 import time
@@ -223,6 +224,10 @@ def test_web_comes_back(sent: Frame) -> None:
     kind, number, seconds, *values = struct.unpack("<IId61f", data)  # the layout that docs and browsers count on
     assert (kind, number, seconds) == (1, sent.number, sent.time_s)
     assert values == [*sent.weights.tolist(), *sent.angles.tolist()]
+    for heard in (None, 1763892000.125):
+        told = dataclasses.replace(sent, heard=heard)
+        assert web.encode(told) == data  # who did not ask sees no difference
+        assert web.decode(data + web.heard(told), sent.fps).heard == heard
 
 
 @pytest.mark.parametrize("fps", RATES)

@@ -236,9 +236,13 @@ class Live:
 
     def _queue(self, sound: Float32, frames: list[Frame]) -> None:
         self._take(sound, frames)
-        start = self._anchor.moment + self._until_due_s
+        began, today = self._anchor.moment, time.time() - time.monotonic()
         for frame in frames:
-            self._due.append((start + frame.time_s if start < math.inf else -math.inf, frame))
+            if began == math.inf:
+                self._due.append((-math.inf, frame))
+            else:
+                heard = began + frame.time_s
+                self._due.append((heard + self._until_due_s, replace(frame, heard=heard + today)))
 
     def _finish(self) -> None:
         """Put the last frames in the queue."""

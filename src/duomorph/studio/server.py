@@ -1,16 +1,16 @@
 """The routes of the studio, and the server that holds them.
 
-One promise: the page is there at once, the model comes after it; what a request brings is capped, and what is wrong
-with it is one sentence and a number from 400 to 499.
+One promise: the page is there at once, the model comes after its face; what a request brings is capped, and what is
+wrong with it is one sentence and a number from 400 to 499.
 
     GET  /, /page/...                    the page, and what it loads
     GET  /head.glb, /sample.flac         the head and the speech that came along
     GET  /api/facts                      what there is to choose, and what the model is
     POST /api/sound, /api/capture        any sound -> wav; any curve file -> frames
-    POST /api/character                  a .glb or .vrm -> what the curves move in it
+    POST /api/character                  a .glb or .vrm, its mapping -> what the curves move in it
     POST /api/export/glb, .../csv, ...   a take -> a file
     POST /api/scores, /api/mood, /api/looks    two takes; what the emotion stream hears; where the network looks
-    POST /api/settings                   TOML -> settings, settings (JSON) -> TOML
+    POST /api/settings                   TOML -> settings or a mapping, settings (JSON) -> TOML
     WS   /voice                          see `voice`
 """
 
@@ -50,6 +50,7 @@ READ_S: Final = 60.0  # for a request to come in
 MOST_VOICES: Final = 32
 MOST_LINES: Final = 128  # connections of any kind
 MOST_AT_ONCE: Final = 2  # requests that are read and worked on; the others wait
+ALONE_S: Final = 2.0  # after which the model is loaded though no page has drawn its face and asked
 
 Work = Callable[["Face", bytes, Request], Response]
 
@@ -60,17 +61,24 @@ class Studio:
     def __init__(self, model: str | Path | None) -> None:
         self._model = model
         self.voices = 0
+        self._face: asyncio.Future[Face] | None = None
         self.workers = ThreadPoolExecutor(os.cpu_count() or 1, "duomorph voice")
         self._at_once = asyncio.Semaphore(MOST_AT_ONCE)
 
     @asynccontextmanager
     async def awake(self, app: Starlette) -> AsyncIterator[None]:
-        """While the server runs: the model is loaded beside it."""
-        self._face = asyncio.get_running_loop().run_in_executor(self.workers, self._load)
+        """While the server runs. The model would be in the way of the first picture: it waits for that."""
+        alone = asyncio.get_running_loop().call_later(ALONE_S, self.wake)
         try:
             yield
         finally:
+            alone.cancel()
             self.workers.shutdown(wait=False, cancel_futures=True)
+
+    def wake(self) -> asyncio.Future[Face]:
+        """Begin to load the model, beside the server, if nobody has."""
+        self._face = self._face or asyncio.get_running_loop().run_in_executor(self.workers, self._load)
+        return self._face
 
     def _load(self) -> Face:
         from duomorph import load
@@ -79,7 +87,7 @@ class Studio:
         return load(self._model)
 
     async def face(self) -> Face:
-        return await asyncio.shield(self._face)
+        return await asyncio.shield(self.wake())
 
     def route(self, path: str, work: Work, method: str = "POST", most: int = MOST_BYTES) -> Route:
         """A route that reads a request of at most so many bytes, and has it worked on in a thread."""
@@ -176,9 +184,9 @@ def _facts(face: Face, data: bytes, request: Request) -> Response:
 
 
 def _character(face: Face, data: bytes, request: Request) -> Response:
-    from duomorph.studio import work
+    from duomorph.studio import parcel, work
 
-    return _json(work.character(data))
+    return _json(work.character(parcel.unpack(data)))
 
 
 def _sound(face: Face, data: bytes, request: Request) -> Response:
@@ -222,10 +230,13 @@ def _settings(face: Face, data: bytes, request: Request) -> Response:
     """A JSON object is to be written, anything else read."""
     from duomorph.prototypes import EMOTIONS, emotion
     from duomorph.shaping import settings
+    from duomorph.studio import work
 
     try:
         text = data.decode()
         if not text.lstrip().startswith("{"):
+            if (names := work.mapping(text)) is not None:
+                return _json({"mapping": names})
             given = settings.parse(text)
             if "emotion" in given:  # by the names that the page has
                 given["emotion"] = {EMOTIONS[emotion(name)]: strength for name, strength in given["emotion"].items()}
@@ -261,6 +272,7 @@ def run(
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         listening = socket.create_server((host, port), family=family)
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # or what is small waits 40 ms
     except (OSError, UnicodeError) as problem:
         reason = getattr(problem, "strerror", None) or problem
         raise LiveError(f"cannot listen on {host}, port {port} ({reason}): choose another --host or --port") from None

@@ -15,6 +15,7 @@ import io
 import json
 import re
 import tempfile
+import tomllib
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,6 +39,7 @@ from duomorph.face import Face
 from duomorph.formats import npz
 from duomorph.prototypes import EMOTIONS
 from duomorph.scenes import avatar
+from duomorph.shaping.table import KEYS
 from duomorph.studio.parcel import Parcel, pack
 from duomorph.wire import vmc
 
@@ -119,9 +121,29 @@ def capture(data: bytes) -> bytes:
     return pack(said, curves=curves.tobytes())
 
 
-def character(data: bytes) -> dict[str, Any]:
-    """What the curves move in a .glb or .vrm, by number of node and target."""
-    found = _stage(data).avatar
+def mapping(text: str) -> dict[str, Any] | None:
+    """What of a character stands for which shape, where a TOML file says that (docs/scenes.md); None where it says
+    something else: settings, say, whose sections have `gain` and the like."""
+    try:
+        found = tomllib.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+    def names(value: object) -> bool:
+        return isinstance(value, str) or (isinstance(value, dict) and not value.keys() <= KEYS.keys())
+
+    if not any(arkit.canonical(key) and names(value) for key, value in found.items()):
+        return None
+    with _folder() as folder:
+        path = folder / "mapping.toml"
+        path.write_text(text, encoding="utf-8")
+        return dict(avatar.mapping(path))
+
+
+def character(parcel: Parcel) -> dict[str, Any]:
+    """What the curves move in `avatar`, a .glb or .vrm, by number of node and target; `mapping`: TOML, for names of its
+    own."""
+    found = _stage(parcel).avatar
     return {
         "vrm": found.vrm,
         "presets": found.by_presets,
@@ -132,8 +154,8 @@ def character(data: bytes) -> dict[str, Any]:
 
 
 def export(parcel: Parcel, kind: str) -> bytes:
-    """The take in a parcel as a file of that suffix; `avatar` in it is who shows the curves of a .glb, `sound` a wav to
-    be heard in a film.
+    """The take in a parcel as a file of that suffix; `avatar` in it, with its `mapping`, is who shows the curves of a
+    .glb, `sound` a wav to be heard in a film.
 
     Raises:
         FormatError, SettingError, AudioError, MissingExtra: the parcel is damaged, or the file cannot be made here.
@@ -144,7 +166,7 @@ def export(parcel: Parcel, kind: str) -> bytes:
     with _folder() as folder:
         path = folder / f"take.{kind}"
         if kind == "glb":
-            _stage(parcel.parts.get("avatar")).write(clip, path)
+            (_stage(parcel) if "avatar" in parcel.parts else scenes.Stage()).write(clip, path)
         elif kind == "mp4":
             sound = None
             if "sound" in parcel.parts:
@@ -157,31 +179,42 @@ def export(parcel: Parcel, kind: str) -> bytes:
 
 
 def scores(parcel: Parcel) -> dict[str, Any]:
-    """How the take `curves` stands to `truth`: MAE and r by shape, over the time that both have."""
+    """How the take `curves` stands to `truth`, over the time that both have, by shape and by group: `mae`; `r`; `bias`,
+    the mean of ours less theirs; `size`, how far ours moves against theirs (1: as far); and, by shape, where they are
+    farthest apart: `worst`, ours less theirs, and its second `at`. None for what was not captured or does not move."""
     mine = _clip(parcel)
     said = {"fps": parcel.said.get("truth_fps"), "captured": parcel.said.get("captured")}
     theirs = _clip(Parcel(said, {"curves": parcel.parts.get("truth", b"")})).resampled(mine.fps)
-    length = min(len(mine), len(theirs))
-    if not length:
+    begin = parcel.said.get("truth_start", 0)
+    if not isinstance(begin, int | float) or isinstance(begin, bool) or not abs(begin) <= LONGEST_S:
+        raise SettingError(f"got a capture that starts at {begin!r:.40}: expected seconds, {LONGEST_S} at most")
+    times, there = mine.times, theirs.times + begin
+    both = (times >= there[0] - 1e-6) & (times <= there[-1] + 1e-6) if len(there) else np.zeros(len(times), bool)
+    if not both.any():
         raise FormatError("got a take without frames: expected two with some in common")
-    ours, truth = mine.weights[:length], metrics.masked(theirs.weights[:length], theirs.captured)
-    alive = metrics.alive(truth)
-    r = [metrics.correlation(ours[:, k], truth[:, k]) if alive[k] else None for k in range(arkit.COUNT)]
-    error = metrics.by_shape(np.abs(ours - truth))
-    mae = [None if np.isnan(value) else float(value) for value in error]
+    ours = mine.weights[both]
+    between = np.stack([np.interp(times[both], there, column) for column in theirs.weights.T], axis=1)
+    truth = metrics.masked(between.astype(np.float32), theirs.captured)
+    apart, alive = ours - truth, metrics.alive(truth)
+    farthest = np.abs(np.where(np.isnan(apart), 0, apart)).argmax(axis=0)
+    r = [metrics.correlation(ours[:, k], truth[:, k]) if alive[k] else np.nan for k in range(arkit.COUNT)]
+    by_shape = {
+        "mae": metrics.by_shape(np.abs(apart)),
+        "r": np.array(r),
+        "bias": metrics.by_shape(apart),
+        "size": np.where(alive, ours.std(axis=0) / np.maximum(truth.std(axis=0), 1e-9), np.nan),
+    }
+    worst = {"worst": apart[farthest, np.arange(arkit.COUNT)], "at": times[both][farthest]}
     jaw = arkit.INDEX["jawOpen"]
-    lag = metrics.best_lag([(ours[:, jaw], truth[:, jaw])]) if alive[jaw] else None
-    groups = {name: [r[k] for k in members if r[k] is not None] for name, members in metrics.GROUPS.items()}
     return {
-        "frames": length,
-        "mae": dict(zip(arkit.NAMES, mae, strict=True)),
-        "r": dict(zip(arkit.NAMES, r, strict=True)),
-        "lag": lag,
+        "frames": int(both.sum()),
+        "lag": metrics.best_lag([(ours[:, jaw], truth[:, jaw])]) if alive[jaw] else None,
+        **{
+            score: dict(zip(arkit.NAMES, map(_number, values), strict=True))
+            for score, values in (by_shape | worst).items()
+        },
         "groups": {
-            name: {
-                "mae": _number(metrics.mean(error[members])),
-                "r": float(np.mean(groups[name])) if groups[name] else None,
-            }
+            name: {score: _number(metrics.mean(values[members])) for score, values in by_shape.items()}
             for name, members in metrics.GROUPS.items()
         },
     }
@@ -237,20 +270,25 @@ def _folder() -> Iterator[Path]:
             yield Path(name)
         except DuomorphError as problem:
             told = str(problem)
-            for path in (Path(name) / "sound.wav", Path(name) / "sound", Path(name) / "avatar.glb"):
-                told = told.replace(repr(str(path)), "the file")
+            for path in map(Path(name).joinpath, ("sound.wav", "sound", "character.glb", "mapping.toml")):
+                told = told.replace(repr(str(path)), "the mapping" if path.suffix == ".toml" else "the file")
             raise type(problem)(told.replace(name, "the studio's folder")) from None
 
 
-def _stage(data: bytes | None) -> scenes.Stage:
-    if data is None:
-        return scenes.Stage()
+def _stage(parcel: Parcel) -> scenes.Stage:
+    data, told = parcel.parts.get("avatar", b""), parcel.parts.get("mapping")
     if data[:4] != b"glTF":
         raise FormatError("the file is no character: expected glTF in one file, .glb or .vrm")
+    try:
+        names = mapping(told.decode()) if told is not None else None
+    except ValueError:
+        names = None
+    if told is not None and names is None:
+        raise SettingError("the mapping is none: expected TOML such as jawOpen = 'Open'")
     with _folder() as folder:
-        path = folder / "avatar.glb"
+        path = folder / "character.glb"
         path.write_bytes(data)
-        return scenes.Stage(dataclasses.replace(avatar.read(path), name="the character"))
+        return scenes.Stage(dataclasses.replace(avatar.read(path, names), name="the character"))
 
 
 def _clip(parcel: Parcel) -> Clip:
@@ -297,7 +335,7 @@ def _wav(samples: Float32) -> bytes:
 
 
 def _number(value: float) -> float | None:
-    return None if np.isnan(value) else value
+    return None if np.isnan(value) else float(value)
 
 
 def as_json(value: object) -> bytes:

@@ -35,12 +35,14 @@ class Frame:
         fps: the frame stands at k / fps seconds of the sound.
         weights: (52,) in [0, 1], in the order of `arkit.NAMES`.
         angles: (9,) radians, in the order of `arkit.ANGLES`; zeros where nothing drives the head.
+        heard: when its moment of the sound was there, in seconds since 1970 by this machine; None where nobody knows.
     """
 
     number: int
     fps: Fraction
     weights: Float32
     angles: Float32
+    heard: float | None = None
 
     @property
     def time_s(self) -> float:

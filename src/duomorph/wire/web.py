@@ -12,11 +12,14 @@ One promise: a browser reads a frame with two lines and without copying.
          8    f64  seconds of the sound at which it stands
         16    f32  52 weights, order of `names` in the hello        new Float32Array(buffer, 16, 52)
        224    f32  9 angles in radians, order of `angles`           new Float32Array(buffer, 224, 9)
+       260    f64  only for who connects with ?heard: when that second of the sound was heard, in seconds since 1970 by
+                   the sender's machine, NaN where nobody knows
 """
 
 from __future__ import annotations
 
 import json
+import math
 import struct
 from dataclasses import dataclass
 from fractions import Fraction
@@ -36,6 +39,7 @@ _FRAME: Final = 1
 _TURN: Final = "turn"
 _HEAD: Final = struct.Struct("<IId")
 _SIZE: Final = _HEAD.size + 4 * (COUNT + len(ANGLES))  # 260
+_HEARD: Final = struct.Struct("<d")
 
 
 @dataclass(frozen=True)
@@ -71,9 +75,14 @@ def read_hello(text: str) -> Hello:
 
 
 def encode(frame: Frame) -> bytes:
-    """A binary message."""
+    """A binary message. Who connected with ?heard gets it and `heard(frame)`."""
     head = _HEAD.pack(_FRAME, frame.number & 0xFFFF_FFFF, frame.time_s)
     return b"".join((head, frame.weights.astype("<f4").tobytes(), frame.angles.astype("<f4").tobytes()))
+
+
+def heard(frame: Frame) -> bytes:
+    """8 bytes more."""
+    return _HEARD.pack(math.nan if frame.heard is None else frame.heard)
 
 
 def decode(data: bytes, fps: Fraction) -> Frame:
@@ -82,12 +91,14 @@ def decode(data: bytes, fps: Fraction) -> Frame:
     Raises:
         FormatError: not such a message, or damaged.
     """
-    if len(data) != _SIZE or _HEAD.unpack_from(data)[0] != _FRAME:
+    if len(data) not in (_SIZE, _SIZE + _HEARD.size) or _HEAD.unpack_from(data)[0] != _FRAME:
         raise FormatError(f"got {len(data)} bytes, {data[:4]!r}...: expected a frame of {_SIZE}")
-    values = np.frombuffer(data, "<f4", offset=_HEAD.size).astype(np.float32)
+    values = np.frombuffer(data, "<f4", count=COUNT + len(ANGLES), offset=_HEAD.size).astype(np.float32)
     if not np.isfinite(values).all():
         raise FormatError("the frame holds values that are no numbers: expected 61 finite ones")
-    return Frame(_HEAD.unpack_from(data)[1], fps, values[:COUNT], values[COUNT:])
+    moment = _HEARD.unpack_from(data, _SIZE)[0] if len(data) > _SIZE else math.nan
+    known = moment if math.isfinite(moment) else None
+    return Frame(_HEAD.unpack_from(data)[1], fps, values[:COUNT], values[COUNT:], known)
 
 
 def command(message: str | bytes) -> Order:

@@ -1,12 +1,20 @@
-// A capture beside what we made of the sound: its curves, a second face, and how far apart they are.
+// A capture beside what we made of the sound: its curves, a second face, and how far apart they are, shape by shape.
 import { ask, pack, unpack } from "./api.js";
 import { POSE, Take } from "./take.js";
 
 const make = (kind, more = {}) => Object.assign(document.createElement(kind), more);
 const told = (x, digits = 3) => x === null || x === undefined ? "–" : x.toFixed(digits);
 
+const PLAIN = ["mae", "r", "bias", "size"];
+const COLUMNS = { mae: { label: "MAE", title: "mean absolute difference", digits: 3 }, r: { label: "r", title: "correlation", digits: 2 },
+  bias: { label: "bias", title: "mean of prediction less capture", digits: 3 },
+  size: { label: "size", title: "how far it moves against the capture, 1: as far", digits: 2 },
+  worst: { label: "farthest", title: "the greatest difference", digits: 2 } };
+// How bad a score is: what is farthest from a perfect one comes first, what has none last.
+const rank = (score, value) => value === null ? -1 : score === "r" ? 1 - value : score === "size" ? Math.abs(Math.log(Math.max(value, 1e-3))) : Math.abs(value);
+
 export class Compare extends EventTarget {
-  truth = null;
+  truth = null; by = null;
 
   constructor(panel, names) {
     super();
@@ -36,22 +44,46 @@ export class Compare extends EventTarget {
 
   async score(take) {
     if (!this.truth || !take?.frames) return;
-    const said = { fps: take.fps, truth_fps: this.truth.fps, captured: this.truth.captured };
+    const { fps, start, captured } = this.truth, said = { fps: take.fps, truth_fps: fps, truth_start: start, captured };
     const data = (one) => one.curves.data.slice(0, one.frames * POSE);
     const found = await (await ask("/api/scores", pack(said, { curves: data(take), truth: data(this.truth) }))).json();
     this.scores = found;
     const way = found.lag > 0 ? "late" : "early";
     const lag = found.lag === null ? "" : `; the jaw is ${found.lag ? `${Math.abs(found.lag)} frame${Math.abs(found.lag) > 1 ? "s" : ""} ${way}` : "in time"}`;
-    this.told.textContent = `${found.frames} frames in common${lag}. MAE: mean absolute difference; r: correlation.`;
-    const rows = [...Object.entries(found.groups).map(([name, { mae, r }]) => [name, mae, r]),
-      ...this.names.map((name) => [name, found.mae[name], found.r[name]])];
-    const head = make("tr");
-    head.append(...["", "MAE", "r"].map((text) => make("th", { textContent: text, scope: "col" })));
-    this.table.replaceChildren(head, ...rows.map(([name, mae, r]) => {
-      const row = make("tr");
-      row.append(make("th", { textContent: name, scope: "row" }), make("td", { textContent: told(mae) }), make("td", { textContent: told(r, 2) }));
-      return row;
+    this.told.textContent = `${found.frames} frames in common${lag}. Farthest: prediction less capture, and its moment; a click goes there.`;
+    this.#list();
+  }
+
+  // Groups first, then the shapes by the column whose head was pressed.
+  #list() {
+    const { scores: found } = this, value = (name) => found[this.by]?.[name] ?? null;
+    const shapes = this.by ? this.names.toSorted((a, b) => rank(this.by, value(b)) - rank(this.by, value(a))) : this.names;
+    const head = make("tr"), body = [];
+    head.append(make("th", { textContent: "", scope: "col" }), ...Object.entries(COLUMNS).map(([score, { label, title }]) => {
+      const cell = make("th", { scope: "col", ariaSort: score === this.by ? "descending" : "none" });
+      cell.append(make("button", { textContent: label, title: `${title}; press to have the shapes in its order`,
+        onclick: () => { this.by = score === this.by ? null : score; this.#list(); this.table.querySelector(`[data-score=${score}]`).focus(); } }));
+      cell.firstChild.dataset.score = score;
+      return cell;
     }));
+    const row = (name, cells) => {
+      const line = make("tr");
+      line.append(make("th", { scope: "row", textContent: name }), ...cells);
+      body.push(line);
+    };
+    const plain = (scores) => PLAIN.map((score) => make("td", { textContent: told(scores(score), COLUMNS[score].digits) }));
+    for (const [name, scores] of Object.entries(found.groups)) row(name, [...plain((score) => scores[score]), make("td")]);
+    for (const name of shapes) {
+      const cell = make("td"), at = found.at[name];
+      if (found.worst[name] !== null) {
+        const go = make("button", { textContent: told(found.worst[name], 2), title: `at ${at.toFixed(2)} s`,
+          onclick: () => this.dispatchEvent(new CustomEvent("go", { detail: { at, shape: this.names.indexOf(name) } })) });
+        go.setAttribute("aria-label", `${name} is farthest at ${at.toFixed(2)} seconds, by ${told(found.worst[name], 2)}: go there`);
+        cell.append(go);
+      } else cell.textContent = "–";
+      row(name, [...plain((score) => found[score][name]), cell]);
+    }
+    this.table.replaceChildren(head, ...body);
   }
 
   #show() {

@@ -18,7 +18,7 @@ const $ = (id) => document.getElementById(id);
 const KINDS = { csv: "CSV", jsonl: "JSONL", json: "A2F", npz: "NPZ", glb: "GLB", mp4: "MP4" };
 
 const player = new Player(), timeline = new Timeline($("time"));
-let take = null, character = null, microphone = null, starting = false, fresh = true, heard = null, again = 0;
+let take = null, character = null, refused = null, loose = null, microphone = null, starting = false, fresh = true, heard = null, again = 0;
 let head = null, settings, bars, compare, inside, monitor, link, facts;
 const pose = new Float32Array(POSE), other = new Float32Array(POSE);
 
@@ -73,14 +73,37 @@ const openFile = attempt(async (file) => {
   return openSound(await file.arrayBuffer(), file.name);
 });
 
-const openCharacter = attempt(async (data, name) => {
-  tell(`reading ${name} …`);
-  const found = await (await ask("/api/character", data)).json();
-  await head?.load(data, found, facts.presets);
-  character = data;
-  tell(name);
-  $("caption").textContent = name;
+// A character, and the mapping of its names where it has one: dropped before it, with it or after it.
+async function wear(one) {
+  tell(`reading ${one.name} …`);
+  refused = one;
+  let found;
+  try {
+    found = await (await ask("/api/character", pack({}, { avatar: one.data, ...one.mapping && { mapping: one.mapping } }))).json();
+    await head?.load(one.data, found, facts.presets);
+  } catch (problem) { throw new Error(problem.message.replace("use --mapping", "or drop its mapping, a .toml, too")); }
+  [character, refused, loose] = [one, null, null];
+  const lacking = facts.names.filter((name) => !(name in found.binds)), some = lacking.slice(0, 3).join(", ");
+  tell(found.presets ? `${one.name} speaks by vowels, moods and blinks` : `${one.name}: ${52 - lacking.length} of the 52 shapes`
+    + (some && `, not ${some}${lacking.length > 3 ? ", …" : ""}`));
+  $("caption").textContent = one.name;
+  $("own").hidden = false;
   fresh = true;
+}
+const openCharacter = attempt((data, name) => wear({ data, name, mapping: loose }));
+const openMapping = attempt(async ({ text, name }) => {
+  const one = refused ?? character;
+  if (one) return wear({ ...one, mapping: new TextEncoder().encode(text) });
+  loose = new TextEncoder().encode(text);
+  tell(`${name}: for the character that comes next`);
+});
+const ownHead = attempt(async () => {
+  await head?.own();
+  character = refused = null;
+  $("caption").textContent = "";
+  $("own").hidden = fresh = true;
+  $("face").focus();
+  tell("ready");
 });
 
 const openCapture = attempt(async (file) => {
@@ -208,7 +231,7 @@ const exportAs = attempt(async (kind) => {
   if (link.busy) throw new Error("the take is not yet whole: wait a moment");
   tell(`making the ${KINDS[kind]} …`);
   const parts = { curves: take.curves.data.slice(0, take.frames * POSE) };
-  if (kind === "glb" && character) parts.avatar = character;
+  if (kind === "glb" && character) Object.assign(parts, { avatar: character.data, ...character.mapping && { mapping: character.mapping } });
   if (kind === "mp4") parts.sound = wave(await take.small());
   const answer = await ask(`/api/export/${kind}`, pack({ fps: take.fps }, parts));
   const name = `${take.name.replace(/\.[^.]*$/, "") || "take"}.${kind}`;
@@ -237,6 +260,7 @@ $("loop").onclick = () => loop(player.loop ? null : [timeline.from, timeline.to]
 $("in").onclick = () => { timeline.zoom(0.5, now()); };
 $("out").onclick = () => { timeline.zoom(2, now()); };
 $("file").onchange = ({ target }) => { if (target.files[0]) openFile(target.files[0]); target.value = ""; };
+$("own").onclick = ownHead;
 $("sample").onclick = attempt(async () => openSound(await (await ask("/sample.flac")).arrayBuffer(), "sample.flac"));
 addEventListener("dragover", (event) => { event.preventDefault(); document.body.classList.add("over"); });
 addEventListener("dragleave", (event) => { if (!event.relatedTarget) document.body.classList.remove("over"); });
@@ -265,7 +289,6 @@ async function begin() {
     head = new Head($("face"), NAMES);
     await head.own();
     head.draw();
-    performance.mark("face");
   } catch (problem) {
     head = null;
     $("hint").textContent = "This browser gives no WebGL, so there is no face to see; curves, bars and export work.";
@@ -280,6 +303,7 @@ async function begin() {
   for (const name of ["jawOpen", "mouthClose", "mouthPucker", "mouthSmileLeft"]) bars.choose(facts.names.indexOf(name), true);
   settings = new Settings($("settings"), facts);
   settings.addEventListener("trouble", ({ detail }) => tell(detail, true));
+  settings.addEventListener("mapping", ({ detail }) => openMapping(detail));
   settings.addEventListener("change", ({ detail }) => {
     if (microphone) { if (detail) link.turn(detail); return; }
     clearTimeout(again);
@@ -289,6 +313,12 @@ async function begin() {
   const score = attempt(() => compare.score(take));
   compare.addEventListener("file", ({ detail }) => openCapture(detail));
   compare.addEventListener("change", () => { timeline.truth = compare.truth; timeline.changed(); fresh = true; if (!link.busy) score(); });
+  compare.addEventListener("go", ({ detail: { at, shape } }) => {
+    if (!bars.chosen.has(shape)) bars.choose(shape, true);
+    if (player.playing) player.stop();
+    if (at < timeline.from || at > timeline.to) timeline.view(at - (timeline.to - timeline.from) / 2);
+    seek(at);
+  });
   inside = new Inside($("inside"), facts);
   monitor = new Monitor($("monitor"));
   monitor.addEventListener("frame", ({ detail }) => { if (!player.playing && !microphone) { head?.show(detail); bars.show(detail); } });

@@ -1,5 +1,10 @@
-// What  duomorph live --sink ws://  sends: the face, frames a second, how much later than the quickest, and what was lost.
+// What  duomorph live --sink ws://  sends: the face, frames a second, how late they are, and what was lost. Both ends are
+// on this machine and read one clock: a frame tells when its sound was heard (duomorph/wire/web.py).
 
+const FRAME = 260, MOMENT = 268;  // bytes; the second with that moment
+const KEPT_MS = 10_000;
+const HERE = ["127.0.0.1", "localhost"];
+const CELLS = { fps: "frames a second", late: "ms from sound to page", worst: "ms at most, in ten seconds", lost: "frames lost", frame: "frame" };
 const make = (kind, more = {}) => Object.assign(document.createElement(kind), more);
 
 export class Monitor extends EventTarget {
@@ -12,34 +17,48 @@ export class Monitor extends EventTarget {
     this.button = make("button", { textContent: "Listen", onclick: () => this.#socket ? this.close() : this.#open() });
     this.told = make("p", { className: "faint", role: "status", textContent: "Hears  duomorph live --sink ws://  on this machine." });
     const grid = make("div", { className: "big" });
-    this.shown = Object.fromEntries(["fps", "behind", "worst", "lost", "frame"].map((name) => {
+    this.shown = Object.fromEntries(Object.entries(CELLS).map(([name, label]) => {
       const cell = make("div"), value = make("b", { textContent: "–" });
-      const names = { fps: "frames a second", behind: "ms late", worst: "ms late at most", lost: "frames lost", frame: "frame" };
-      cell.append(value, names[name]);
+      cell.append(value, label);
       grid.append(cell);
       return [name, value];
     }));
     panel.append(this.address, make("p", { className: "faint" }), this.button, this.told, grid, make("p", { className: "faint",
-      textContent: "Late: behind the quickest frame that came, of the last ten seconds; what that one was late itself, the meter of duomorph live tells." }));
+      textContent: "From the moment the sound was there, the sound card's own buffers apart, to the moment the frame is here. Lost: on the way, or dropped by duomorph live because they were too late." }));
     setInterval(() => this.#tell(), 250);
   }
 
   #open() {
-    try { this.#socket = new WebSocket(this.address.value); } catch { this.told.textContent = "That is no address: expected ws://127.0.0.1:8765"; return; }
-    const socket = this.#socket;
+    let socket;
+    try {
+      const url = Object.assign(new URL(this.address.value), { search: "?heard" });
+      if (!HERE.includes(url.hostname)) throw new Error("elsewhere");
+      socket = new WebSocket(url);
+    } catch {
+      this.close();
+      this.told.textContent = "That is no address on this machine: expected ws://127.0.0.1:8765";
+      return;
+    }
+    this.#socket = socket;
     socket.binaryType = "arraybuffer";
-    this.#seen = []; this.lost = 0; this.last = null; this.again = true;
+    this.#seen = []; this.lost = 0; this.last = this.numbers = null;
     this.button.textContent = "Stop";
     this.told.textContent = "waiting for it …";
     socket.onmessage = ({ data }) => {
-      if (typeof data === "string") { this.hello = JSON.parse(data); this.told.textContent = `${this.hello.subject}, ${this.hello.fps} fps`; return; }
-      const view = new DataView(data), number = view.getUint32(4, true);
-      if (view.getUint32(0, true) !== 1) return;
+      if (typeof data === "string") {
+        let said = {};
+        try { said = JSON.parse(data); } catch { /* somebody else */ }
+        this.told.textContent = said?.duomorph ? `${said.subject}, ${said.fps} fps` : "somebody else is there: expected duomorph live --sink ws://";
+        return;
+      }
+      const view = new DataView(data);
+      if (data.byteLength < FRAME || view.getUint32(0, true) !== 1) return;
+      const number = view.getUint32(4, true);
       if (this.last !== null && number > this.last + 1) this.lost += number - this.last - 1;
       this.last = number;
-      const now = performance.now();
-      this.#seen.push({ now, late: now - 1000 * view.getFloat64(8, true) });
-      while (this.#seen[0].now < now - 10_000) this.#seen.shift();
+      const now = Date.now(), heard = data.byteLength >= MOMENT ? 1000 * view.getFloat64(FRAME, true) : NaN;
+      this.#seen.push({ now, late: now - heard });
+      while (this.#seen[0].now < now - KEPT_MS) this.#seen.shift();
       this.dispatchEvent(new CustomEvent("frame", { detail: new Float32Array(data, 16, 61) }));
     };
     socket.onclose = () => {
@@ -58,11 +77,11 @@ export class Monitor extends EventTarget {
 
   #tell() {
     if (!this.#socket || this.#seen.length < 2) return;
-    const now = performance.now(), second = this.#seen.filter((one) => one.now > now - 1000);
-    const least = this.#seen.reduce((a, { late }) => Math.min(a, late), Infinity);
-    const late = second.map((one) => one.late - least).sort((a, b) => a - b);
-    this.numbers = { fps: second.length, behind: late[late.length >> 1] ?? 0,
-      worst: this.#seen.reduce((a, one) => Math.max(a, one.late - least), 0), lost: this.lost, frame: this.last };
-    for (const [name, cell] of Object.entries(this.shown)) cell.textContent = this.numbers[name].toFixed(0);
+    const now = Date.now(), second = this.#seen.filter((one) => one.now > now - 1000);
+    const late = second.map((one) => one.late).sort((a, b) => a - b);
+    this.numbers = { fps: second.length, late: late[late.length >> 1] ?? NaN,
+      worst: this.#seen.reduce((a, one) => Math.max(a, one.late), -Infinity), lost: this.lost, frame: this.last };
+    for (const [name, cell] of Object.entries(this.shown))
+      cell.textContent = Number.isFinite(this.numbers[name]) ? this.numbers[name].toFixed(0) : "–";
   }
 }

@@ -102,7 +102,9 @@ export class Settings extends EventTarget {
     try {
       const text = await file.text();
       if (text.trimStart().startsWith("{")) throw new Error("the file is no TOML: expected lines such as intensity = 1.2");
-      this.take(await (await ask("/api/settings", text)).json());
+      const said = await (await ask("/api/settings", text)).json();
+      if (said.mapping) { this.dispatchEvent(new CustomEvent("mapping", { detail: { text, name: file.name } })); return; }
+      this.take(said);
       this.#changed();
     } catch (problem) { this.#trouble(problem); }
   }

@@ -38,6 +38,14 @@ export class Take {
   frame(number, pose) { this.curves.put(pose, number * POSE); }
   value(shape, number) { return this.curves.data[number * POSE + shape]; }
 
+  // One shape at a moment, between the frames; NaN where the take is not.
+  level(shape, seconds) {
+    const place = (seconds - this.start) * this.fps, last = this.frames - 1;
+    if (!(place > -1e-3 && place < last + 1e-3)) return NaN;
+    const left = Math.min(Math.max(Math.floor(place), 0), last), right = Math.min(left + 1, last), share = Math.min(Math.max(place - left, 0), 1);
+    return this.value(shape, left) * (1 - share) + this.value(shape, right) * share;
+  }
+
   // The pose at a moment, between the frames; false if there is none yet.
   at(seconds, pose) {
     if (!this.frames) return false;

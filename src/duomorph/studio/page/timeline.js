@@ -1,6 +1,8 @@
-// Waveform and curves over time: choose shapes, zoom with the wheel, scrub, and with Shift drag out a loop.
+// Waveform and curves over time: choose shapes, zoom with the wheel, scrub, and with Shift drag out a loop. With a capture
+// beside, its curves are dashed, and below stands how far ours are from them.
 
 export const HUES = ["#d1495b", "#2e86ab", "#3d9a50", "#b87a0a", "#7b5ea7", "#0f8b8d", "#c2571a", "#a23e8c"];
+const LANE = 0.38, SPANS = [0.05, 0.1, 0.2, 0.5, 1];  // share of the height for the differences, and what it may span
 
 export class Timeline extends EventTarget {
   #still = document.createElement("canvas"); #stale = true; #size = ""; #drag = null; #drawn = -1; #peaks = null;
@@ -81,7 +83,8 @@ export class Timeline extends EventTarget {
     this.ink = colour("--ink");
     pen.clearRect(0, 0, width, height);
     if (!this.take) return;
-    const { take } = this, x = (s) => (s - this.from) / (this.to - this.from) * width, foot = height - 16 * scale;
+    const { take } = this, x = (s) => (s - this.from) / (this.to - this.from) * width, ruler = height - 16 * scale;
+    const lane = this.apart.length ? Math.round(LANE * ruler) : 0, foot = ruler - lane;
     if (this.loop) {
       pen.globalAlpha = 0.18;
       pen.fillStyle = colour("--blue");
@@ -93,27 +96,61 @@ export class Timeline extends EventTarget {
     pen.fillStyle = colour("--faint");
     pen.font = `${11 * scale}px system-ui, sans-serif`;
     for (let tick = Math.ceil(this.from / step); tick * step <= this.to; tick++) {
-      pen.fillRect(x(tick * step), foot, scale, 4 * scale);
+      pen.fillRect(x(tick * step), ruler, scale, 4 * scale);
       pen.fillText(`${+(tick * step).toFixed(2)} s`, x(tick * step) + 3 * scale, height - 3 * scale);
     }
     pen.lineJoin = "round";
     for (const [shape, hue] of this.shapes) {
-      if (this.truth) { pen.setLineDash([4 * scale, 3 * scale]); this.#curve(pen, this.truth, shape, hue, x, foot, 1.3 * scale); }
+      if (this.truth?.captured[shape]) { pen.setLineDash([4 * scale, 3 * scale]); this.#curve(pen, this.truth, shape, hue, x, foot, 1.3 * scale); }
       pen.setLineDash([]);
       this.#curve(pen, take, shape, hue, x, foot, 1.8 * scale);
     }
+    if (lane) this.#differences(pen, x, foot, lane, scale, colour("--faint"));
+  }
+
+  // The chosen shapes that the capture knows.
+  get apart() { return this.truth && this.take?.frames ? [...this.shapes.keys()].filter((shape) => this.truth.captured[shape]) : []; }
+
+  // Ours less the capture's at a frame of ours; NaN where there is no capture.
+  difference(shape, k) { return this.take.value(shape, k) - this.truth.level(shape, this.take.start + k / this.take.fps); }
+
+  #seen(take) {  // the frames in view: first, last, and every how many
+    const first = Math.max(0, Math.floor((this.from - take.start) * take.fps) - 1);
+    const last = Math.min(take.frames, Math.ceil((this.to - take.start) * take.fps) + 2);
+    return [first, last, Math.max(1, Math.floor((last - first) / (2 * this.canvas.width)))];
   }
 
   #curve(pen, take, shape, hue, x, foot, thick) {
-    const first = Math.max(0, Math.floor((this.from - take.start) * take.fps) - 1);
-    const last = Math.min(take.frames, Math.ceil((this.to - take.start) * take.fps) + 2);
+    const [first, last, step] = this.#seen(take);
     pen.strokeStyle = hue;
     pen.lineWidth = thick;
     pen.beginPath();
-    const step = Math.max(1, Math.floor((last - first) / (2 * this.canvas.width)));
     for (let k = first; k < last; k += step)
       pen.lineTo(x(take.start + k / take.fps), (foot - 6) * (1 - take.value(shape, k)) + 3);
     pen.stroke();
+  }
+
+  #differences(pen, x, top, tall, scale, faint) {
+    const { take, apart } = this, [first, last, step] = this.#seen(take), middle = top + tall / 2;
+    let most = 0;
+    for (const shape of apart) for (let k = first; k < last; k += step) most = Math.max(most, Math.abs(this.difference(shape, k)) || 0);
+    this.span = SPANS.find((span) => most <= span) ?? 1;
+    pen.fillStyle = faint;
+    pen.fillRect(0, top, this.canvas.width, scale);
+    pen.globalAlpha = 0.5;
+    pen.fillRect(0, middle, this.canvas.width, scale);
+    pen.globalAlpha = 1;
+    pen.fillText(`prediction − capture, ± ${this.span}`, 3 * scale, top + 12 * scale);
+    for (const shape of apart) {
+      pen.strokeStyle = this.shapes.get(shape);
+      pen.lineWidth = 1.4 * scale;
+      pen.beginPath();
+      for (let k = first; k < last; k += step) {
+        const apart = this.difference(shape, k);
+        if (!Number.isNaN(apart)) pen.lineTo(x(take.start + k / take.fps), middle - apart / this.span * (tall / 2 - 2 * scale));
+      }
+      pen.stroke();
+    }
   }
 
   #wave(pen, width, foot, colour) {  // peaks of 256 samples, kept
