@@ -6,8 +6,11 @@ import http.client
 import importlib.util
 import io
 import json
+import os
+import re
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -49,7 +52,14 @@ PAGE = Path(guard.__file__).with_name("page")
 @pytest.fixture(scope="module")
 def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     with running(tmp_path_factory.mktemp("studio") / "private") as one:
+        one.ask("GET", "/api/facts")
+        held = one.handles()
         yield one
+        for _ in range(100):  # until it has noticed who has left
+            if one.handles() <= held:
+                break
+            time.sleep(0.1)
+        assert one.handles() <= held
         left = [path.name for path in one.folder.iterdir() if path.name != ".ses"]  # onnxruntime's own
         assert left == []  # what was sent is gone
 
@@ -532,6 +542,92 @@ def test_no_request_is_too_much(studio: Running, path: str, body: bytes) -> None
     if status >= 400:
         assert str(studio.folder).encode() not in data
         assert b"Traceback" not in data
+
+
+HANDSHAKE = (
+    b"GET /voice HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+)
+HEAD = st.builds(
+    lambda method, path, more: f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n{more}\r\n".encode("latin-1"),
+    st.sampled_from(["GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "get", "GE T", ""]),
+    st.one_of(
+        st.sampled_from(["/", "/page/", "/page", "/page/main.js/", "/head.glb", "/sample.flac", "/voice", "/api", "*"]),
+        st.sampled_from([f"/api/{path}" for path in PATHS]),
+        st.text(st.characters(max_codepoint=255), max_size=12).map(lambda text: f"/page/{text}"),
+    ),
+    st.sampled_from(
+        [
+            "", "Content-Length: 9\r\n", "Content-Length: -1\r\n", "Content-Length: x\r\n", "Expect: 100-continue\r\n",
+            "Transfer-Encoding: chunked\r\n", "Transfer-Encoding: x\r\n", "Range: bytes=5-1\r\n", "Cookie: =;\xff\r\n",
+            "Range: bytes=0-3,2-99999999\r\n", "If-None-Match: \xff\r\n", "Host: localhost\r\n",
+            "Upgrade: websocket\r\n", "Upgrade: websocket\r\nConnection: upgrade\r\n", f"Cookie: {'a' * 9000}\r\n",
+        ]
+    ),
+)  # fmt: skip
+BYTES = st.one_of(
+    st.binary(max_size=120),
+    st.builds(bytes.__add__, HEAD, st.binary(max_size=60)),
+    st.builds(bytes.__add__, st.just(HANDSHAKE), st.binary(max_size=60)),
+    # Frames of a WebSocket: what they are, how long they say they are, a mask.
+    st.builds(
+        lambda kind, size, rest: HANDSHAKE + bytes([kind, size]) + rest,
+        st.sampled_from([0x80, 0x00, 0x01, 0x81, 0x02, 0x82, 0x88, 0x89, 0x8A, 0x83, 0xC1, 0xF2]),
+        st.sampled_from([0x80, 0x84, 0xFE, 0xFF, 0x04]),
+        st.binary(max_size=80),
+    ),
+)
+
+
+@given(sent=BYTES)
+@settings(max_examples=200)
+def test_no_bytes_are_too_much(studio: Running, sent: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", studio.port), timeout=30) as line, suppress(ConnectionError):
+        line.sendall(sent)
+        line.shutdown(socket.SHUT_WR)
+        heard = b""
+        while data := line.recv(1 << 16):
+            heard += data
+        if heard:
+            assert re.match(rb"HTTP/1\.1 [1234]\d\d", heard), heard[:200]
+        assert b"Traceback" not in heard
+        assert str(studio.folder).encode() not in heard
+
+
+def test_who_does_not_listen_waits(studio: Running, speech: np.ndarray) -> None:
+    """Three that send as much as is taken and read nothing: the studio holds little of it, and others are heard."""
+    status = Path(f"/proc/{studio.process.pid}/statm")
+    if not status.exists():
+        pytest.skip("needs /proc to see what memory a process has")
+
+    def megabytes() -> float:
+        return int(status.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+    with voice(studio) as line:
+        spoken(line, [speech.tobytes()], rate=16_000)
+    before, sent, over = megabytes(), [0, 0, 0], threading.Event()
+    block = np.resize(speech, 48_000).tobytes()
+
+    def flood(k: int) -> None:
+        with suppress(ConnectionClosed), voice(studio) as line:
+            line.send(json.dumps({"begin": 1, "rate": 48_000}))
+            while not over.is_set():
+                line.send(block)
+                sent[k] += len(block)
+
+    floods = [threading.Thread(target=flood, args=(k,)) for k in range(3)]
+    for one in floods:
+        one.start()
+    try:
+        with voice(studio) as line:
+            weights, _ = spoken(line, [speech.tobytes()], rate=16_000)
+        assert len(weights) == 181
+        assert all(sent)
+        assert megabytes() - before < 60, sent
+    finally:
+        over.set()
+        for one in floods:
+            one.join()
 
 
 @given(data=st.one_of(st.binary(max_size=200), PARCELS))

@@ -52,17 +52,11 @@ SMALL = {"width": 900, "height": 620}
 # Notes the audio device's clock beside ours, and what is drawn.
 WATCH = """() => {
   const { player, head } = studio, draw = head.draw.bind(head);
-  globalThis.watched = { clock: [], drawn: [], busy: [] };
+  globalThis.watched = { clock: [], drawn: [] };
   head.draw = () => {
     const at = player.position;
-    if (draw() && player.playing && studio.take.whole) watched.drawn.push([at, head.weight('jawOpen')]);
+    if (draw() && player.playing && studio.take.done / 60 > at + 0.05) watched.drawn.push([at, head.weight('jawOpen')]);
   };
-  const ask = requestAnimationFrame.bind(globalThis);
-  globalThis.requestAnimationFrame = (then) => ask((now) => {
-    const began = performance.now();
-    then(now);
-    if (player.playing) watched.busy.push(performance.now() - began);
-  });
   setInterval(() => {
     if (!player.playing) return;
     const { contextTime, performanceTime } = player.context.getOutputTimestamp();
@@ -149,6 +143,19 @@ def curve(page: Page, shape: str = "jawOpen") -> np.ndarray:
     return np.array(found, np.float32)
 
 
+@contextmanager
+def our_work(browser: Browser, page: Page) -> Iterator[list[float]]:
+    """How long the page's thread worked for each call of our code, in ms of its own time: a busy machine that lets it
+    wait changes nothing. Known at the end."""
+    found: list[float] = []
+    browser.start_tracing(page=page, categories=["devtools.timeline"])
+    yield found
+    for event in json.loads(browser.stop_tracing())["traceEvents"]:
+        called = event["name"] in ("FunctionCall", "EvaluateScript") and event["ph"] == "X"
+        if called and "/page/" in event["args"]["data"].get("url", ""):
+            found.append(event["tdur"] / 1000)
+
+
 def face_at(page: Page, seconds: float) -> np.ndarray:
     """Pixels of the lower half of the face at a moment."""
     page.evaluate(f"studio.player.seek({seconds})")
@@ -173,12 +180,49 @@ def word(tmp_path_factory: pytest.TempPathFactory, speech: np.ndarray) -> Path:
     return path
 
 
+def pressure() -> float:
+    """How many times longer work takes here now than where nobody else works."""
+    began, mine = time.perf_counter(), time.process_time()
+    while time.process_time() - mine < 0.1:
+        pass
+    return (time.perf_counter() - began) / 0.1
+
+
+def test_the_face_is_there_two_seconds_after_the_command(chromium: Browser, tmp_path: Path) -> None:
+    took: list[float] = []
+    while len(took) < 3 and min(took, default=9) > 2:  # the first warms the machine up
+        before, began = pressure(), time.time()
+        with running(tmp_path / "private") as one, closing(chromium.new_context(viewport=SMALL)) as room:
+            page = room.new_page()
+            page.goto(one.url, wait_until="commit")
+            until(page, "performance.getEntriesByName('face').length")
+            seen = page.evaluate("performance.getEntriesByName('face')[0].startTime + performance.timeOrigin")
+        took.append((seen / 1000 - began) / max(before, pressure()))
+    assert min(took) <= 2, took
+
+
 def test_a_file_moves_the_face_in_time(chromium: Browser, studio: Running, word: Path, face: dm.Face) -> None:
     with opened(chromium, studio.url) as page:
         page.evaluate(WATCH)
-        page.set_input_files("#file", word)
-        until(page, "studio.player.playing")  # by itself, as soon as there is something to be seen
-        until(page, "!studio.player.playing && studio.take.whole")
+        with our_work(chromium, page) as took:
+            page.set_input_files("#file", word)
+            until(page, "studio.player.playing")  # by itself, as soon as there is something to be seen
+            until(page, "!studio.player.playing && studio.take.whole")
+        assert len(took) > 20
+        assert max(took) < 100
+        with our_work(chromium, page) as took:  # and a task that is too long is seen
+            page.evaluate(
+                """new Promise((done) => {
+                  const { timeline } = studio, draw = timeline.draw;
+                  timeline.draw = (at) => {
+                    let sum = 0;
+                    for (let k = 0; k < 4e8; k++) sum += Math.sqrt(k);
+                    timeline.draw = draw;
+                    done(sum);
+                  };
+                })"""
+            )
+        assert max(took) > 100
         jaw = curve(page)
         wanted = face.animate(word, fps=60, shaping=Settings(idle="calm").shaping)["jawOpen"]
         assert len(jaw) == len(wanted)
@@ -195,9 +239,6 @@ def test_a_file_moves_the_face_in_time(chromium: Browser, studio: Running, word:
         there = np.interp(position, np.arange(len(jaw)) / 60, jaw)
         late = np.interp(position - 0.02, np.arange(len(jaw)) / 60, jaw)
         assert np.all(np.abs(there - shown) <= np.abs(there - late) + 0.02)
-        busy = sorted(page.evaluate("watched.busy"))  # ms that a picture keeps the page
-        assert len(busy) > 3
-        assert busy[-2] < 100  # all but the one that a busy machine may hold up
         silence = face_at(page, 0.1)
         assert differ(silence, face_at(page, 0.2)) < 200
         vowel = face_at(page, float(np.argmax(jaw)) / 60)

@@ -50,6 +50,7 @@ READ_S: Final = 60.0  # for a request to come in
 MOST_VOICES: Final = 32
 MOST_LINES: Final = 128  # connections of any kind
 MOST_AT_ONCE: Final = 2  # requests that are read and worked on; the others wait
+WAITING_S: Final = 60.0  # for the answer to a ping, behind sound that waits to be spoken
 ALONE_S: Final = 2.0  # after which the model is loaded though no page has drawn its face and asked
 
 Work = Callable[["Face", bytes, Request], Response]
@@ -295,7 +296,7 @@ def run(
         proxy_headers=False,
         ws="websockets-sansio",
         ws_max_size=1 << 20,
-        ws_max_queue=8,
+        ws_ping_timeout=WAITING_S,
         ws_per_message_deflate=False,
         limit_concurrency=MOST_LINES,
         timeout_graceful_shutdown=1,

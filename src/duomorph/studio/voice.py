@@ -1,7 +1,8 @@
 """One page's voice: sound comes in by a WebSocket, frames go out of it as they are made.
 
 One promise: frames of a take come after the word that it has begun and before the word that it has ended, none twice,
-and nonsense closes this connection and only this one.
+and nonsense closes this connection and only this one. A message is read when the one before it is spoken and its frames
+are gone: who sends more than this machine can speak, or does not listen, waits at the other end.
 
     page                                               studio
                                                        {"duomorph": 1, "fps": 60.0, "names": [...], ...}
@@ -35,7 +36,7 @@ from duomorph.shaping.settings import Settings
 from duomorph.wire import Frame, turn, web
 
 MOST_TEXT: Final = 65_536  # characters of an order
-MOST_BLOCK: Final = 1 << 20  # bytes of sound in a message
+AT_ONCE: Final = 1 << 16  # bytes of sound that are worked on before it is another voice's turn
 TYPES: Final = ("float32", "int16")
 
 
@@ -109,8 +110,8 @@ class Voice:
         if self._take is None:
             return []
         width = 4 if self._take.kind == "float32" else 2
-        if len(data) > MOST_BLOCK or len(data) % width:
-            raise FormatError(f"got {len(data)} bytes: expected samples of {width} bytes, {MOST_BLOCK} at most")
+        if len(data) % width:
+            raise FormatError(f"got {len(data)} bytes: expected samples of {width} bytes")
         try:
             samples = mono(np.frombuffer(data, "<f4" if width == 4 else "<i2"))
         except AudioError:
@@ -143,7 +144,10 @@ async def talk(socket: WebSocket, face: Face, workers: Executor) -> None:
                 if message.get("text") is not None:
                     frames, answer = await loop.run_in_executor(workers, voice.order, message["text"])
                 else:
-                    frames = await loop.run_in_executor(workers, voice.sound, message.get("bytes") or b"")
+                    data, frames = message.get("bytes") or b"", []
+                    for at in range(0, len(data), AT_ONCE):
+                        if made := await loop.run_in_executor(workers, voice.sound, data[at : at + AT_ONCE]):
+                            await socket.send_bytes(b"".join(made))
             except FormatError as problem:
                 await socket.close(1008, str(problem).encode()[:123].decode(errors="ignore"))
                 return
