@@ -521,6 +521,7 @@ def test_the_monitor_counts_what_is_lost(chromium: Browser, studio: Running) -> 
 def test_from_a_phone_to_4k(faceless: Browser, studio: Running, width: int, height: int) -> None:
     with opened(faceless, studio.url, viewport={"width": width, "height": height}) as page:
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.locator("#hint").is_visible()  # there is no face, and it says why
         for name in ("settings", "compare", "inside", "monitor", "bars"):
             page.click(f"#tab-{name}")
             assert page.locator(f"#{name}").is_visible()

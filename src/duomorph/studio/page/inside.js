@@ -1,7 +1,7 @@
 // What is inside: which of the two streams each shape listens to, where on the 80 bands it looks now, and what the emotion
 // stream hears.
 import { ask, pack, unpack } from "./api.js";
-import { HUES } from "./timeline.js";
+import { HUES, unit } from "./timeline.js";
 
 const make = (kind, more = {}) => Object.assign(document.createElement(kind), more);
 const HEARD = { "pitch": "F0semitoneFrom27.5Hz_sma3nz_amean", "pitch, its range": "F0semitoneFrom27.5Hz_sma3nz_pctlrange0-2",
@@ -65,17 +65,17 @@ export class Inside extends EventTarget {
   }
 
   #bands(values, at) {
-    const scale = devicePixelRatio, width = this.looks.clientWidth, { names } = this.facts, row = 13;
+    const scale = devicePixelRatio, width = this.looks.clientWidth, { names } = this.facts, row = 13 * unit();
     Object.assign(this.looks, { width: width * scale, height: names.length * row * scale });
-    const pen = this.looks.getContext("2d"), left = Math.min(130, 0.4 * width), cell = (width - left) / 80;
+    const pen = this.looks.getContext("2d"), left = Math.min(10 * row, 0.4 * width), cell = (width - left) / 80;
     const style = getComputedStyle(this.looks);
     pen.scale(scale, scale);
-    pen.font = "11px system-ui, sans-serif";
+    pen.font = `${0.85 * row}px system-ui, sans-serif`;
     names.forEach((name, k) => {  // each shape by its own most
       const most = values.subarray(80 * k, 80 * k + 80).reduce((a, b) => Math.max(a, b), 1e-9);
       pen.globalAlpha = 1;
       pen.fillStyle = style.getPropertyValue("--faint");
-      pen.fillText(name, 0, row * k + 10, left - 6);
+      pen.fillText(name, 0, row * (k + 0.77), left - 6);
       pen.fillStyle = style.getPropertyValue("--blue");
       for (let band = 0; band < 80; band++) {
         pen.globalAlpha = values[80 * k + band] / most;

@@ -14,6 +14,7 @@ import { POSE, Take } from "./take.js";
 import { Timeline } from "./timeline.js";
 
 const FPS = 60, FIRST_S = 0.3;  // of curves before it is heard
+const BEHIND_S = 2;  // that curves may be while it is recorded, before it is said
 const $ = (id) => document.getElementById(id);
 const KINDS = { csv: "CSV", jsonl: "JSONL", json: "A2F", npz: "NPZ", glb: "GLB", mp4: "MP4" };
 
@@ -23,7 +24,7 @@ let head = null, settings, bars, compare, inside, monitor, link, facts;
 const pose = new Float32Array(POSE), other = new Float32Array(POSE);
 
 function tell(text, bad = false) {
-  $("state").textContent = text;
+  if ($("state").textContent !== text) $("state").textContent = text;  // or it would be read out again
   $("state").classList.toggle("bad", bad);
 }
 const trouble = (problem) => tell(problem.message ?? String(problem), true);
@@ -291,6 +292,7 @@ async function begin() {
     head.draw();
   } catch (problem) {
     head = null;
+    document.body.classList.add("faceless");
     $("hint").textContent = "This browser gives no WebGL, so there is no face to see; curves, bars and export work.";
     console.info(problem);
   }
@@ -336,6 +338,10 @@ async function begin() {
     if (some !== take) return;
     if (!player.playing) fresh = true;
     timeline.changed();
+    if (microphone) {
+      const behind = some.seconds - some.done / some.fps;
+      tell(behind > BEHIND_S ? `recording; this machine is busy, the curves are ${behind.toFixed(0)} s behind` : "recording");
+    }
     if (heard === take && some.done / some.fps > FIRST_S) { heard = null; player.play(); }
   });
   link.addEventListener("ended", ({ detail: { take: some } }) => {

@@ -4,7 +4,7 @@
 const FRAME = 260, MOMENT = 268;  // bytes; the second with that moment
 const KEPT_MS = 10_000;
 const HERE = ["127.0.0.1", "localhost"];
-const CELLS = { fps: "frames a second", late: "ms from sound to page", worst: "ms at most, in ten seconds", lost: "frames lost", frame: "frame" };
+const CELLS = { fps: "frames a second", late: "ms from sound to page", worst: "ms at most, of 10 s", lost: "frames lost", frame: "frame" };
 const make = (kind, more = {}) => Object.assign(document.createElement(kind), more);
 
 export class Monitor extends EventTarget {

@@ -2,6 +2,7 @@
 // beside, its curves are dashed, and below stands how far ours are from them.
 
 export const HUES = ["#d1495b", "#2e86ab", "#3d9a50", "#b87a0a", "#7b5ea7", "#0f8b8d", "#c2571a", "#a23e8c"];
+export const unit = () => parseFloat(getComputedStyle(document.documentElement).fontSize) / 14;  // larger letters on larger screens
 const LANE = 0.38, SPANS = [0.05, 0.1, 0.2, 0.5, 1];  // share of the height for the differences, and what it may span
 
 export class Timeline extends EventTarget {
@@ -67,7 +68,7 @@ export class Timeline extends EventTarget {
       this.#stale = true;
     }
     if (!width || (!this.#stale && this.#drawn === seconds)) return;
-    if (this.#stale) this.#picture(this.#still.getContext("2d"), width, height, scale);
+    if (this.#stale) this.#picture(this.#still.getContext("2d"), width, height, scale * unit());
     this.#stale = false;
     this.#drawn = seconds;
     const pen = canvas.getContext("2d");
