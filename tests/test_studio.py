@@ -594,6 +594,7 @@ def test_no_bytes_are_too_much(studio: Running, sent: bytes) -> None:
         assert str(studio.folder).encode() not in heard
 
 
+@pytest.mark.alone
 def test_who_does_not_listen_waits(studio: Running, speech: np.ndarray) -> None:
     """Three that send as much as is taken and read nothing: the studio holds little of it, and others are heard."""
     status = Path(f"/proc/{studio.process.pid}/statm")
@@ -713,6 +714,20 @@ def test_settings_that_are_none(line: str, tmp_path: Path, capsys: pytest.Captur
 def test_the_page_knows_the_shapes() -> None:
     listed = (PAGE / "names.js").read_text(encoding="utf-8").partition("[")[2].rpartition("]")[0]
     assert json.loads(f"[{listed.strip().rstrip(',')}]") == list(arkit.NAMES)
+
+
+def test_the_wheel_is_light() -> None:
+    package = PAGE.parents[1]
+    sizes = [path.stat().st_size for path in package.rglob("*") if path.is_file() and path.suffix != ".pyc"]
+    assert sum(sizes) < 20e6  # and a wheel packs them
+
+
+def test_no_module_waits_for_another_to_name_it() -> None:
+    page = (PAGE / "index.html").read_text(encoding="utf-8")
+    modules = {path.name for path in PAGE.glob("*.js")} - {"main.js", "worklet.js"}  # by itself; by the microphone
+    assert set(re.findall(r'"modulepreload" href="/page/(\w+\.js)"', page)) == modules
+    for needed in ("/page/vendor/three.js", "/head.glb"):
+        assert f'href="{needed}"' in page
 
 
 @pytest.mark.alone

@@ -47,6 +47,7 @@ NOISE = (
     "was preloaded using link preload",
 )  # of servers that were ended, and of a head that nobody can draw
 SMALL = {"width": 900, "height": 620}
+PATIENCE_S = 90  # with a machine that draws in software and works for others too
 
 
 # Notes the audio device's clock beside ours, and what is drawn.
@@ -100,7 +101,7 @@ def faceless(playwright: Playwright) -> Iterator[Browser]:
         yield one
 
 
-def until(page: Page, expression: str, seconds: float = 30) -> Any:
+def until(page: Page, expression: str, seconds: float = PATIENCE_S) -> Any:
     """Its value as soon as it is true. (Playwright's own waiting would need a page that allows eval.)"""
     ended = time.monotonic() + seconds
     while not (value := page.evaluate(expression)):
@@ -119,6 +120,7 @@ def opened(browser: Browser, url: str, **context: Any) -> Iterator[Page]:
             wrong.append(message.text)
 
     with closing(browser.new_context(viewport=context.pop("viewport", SMALL), **context)) as room:
+        room.set_default_timeout(1000 * PATIENCE_S)
         page = room.new_page()
         page.on("console", hear)
         page.on("pageerror", lambda problem: wrong.append(str(problem)))
@@ -289,7 +291,7 @@ def test_exports_are_valid(faceless: Browser, studio: Running, word: Path, tmp_p
         for kind, label in {"csv": "CSV", "jsonl": "JSONL", "json": "A2F", "glb": "GLB", "mp4": "MP4"}.items():
             if kind not in kinds:
                 continue
-            with page.expect_download(timeout=60_000) as saved:
+            with page.expect_download() as saved:
                 page.get_by_role("button", name=f"Export as {label}", exact=True).click()
             path = tmp_path / f"word.{kind}"
             assert saved.value.suggested_filename == path.name
