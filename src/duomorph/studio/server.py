@@ -51,7 +51,7 @@ MOST_VOICES: Final = 32
 MOST_LINES: Final = 128  # connections of any kind
 MOST_AT_ONCE: Final = 2  # requests that are read and worked on; the others wait
 WAITING_S: Final = 60.0  # for the answer to a ping, behind sound that waits to be spoken
-ALONE_S: Final = 2.0  # after which the model is loaded though no page has drawn its face and asked
+ALONE_S: Final = 2.0  # without a page: then the model is loaded all the same
 
 Work = Callable[["Face", bytes, Request], Response]
 
@@ -68,12 +68,12 @@ class Studio:
 
     @asynccontextmanager
     async def awake(self, app: Starlette) -> AsyncIterator[None]:
-        """While the server runs. The model would be in the way of the first picture: it waits for that."""
-        alone = asyncio.get_running_loop().call_later(ALONE_S, self.wake)
+        """While the server runs."""
+        self._alone = asyncio.get_running_loop().call_later(ALONE_S, self.wake)
         try:
             yield
         finally:
-            alone.cancel()
+            self._alone.cancel()
             self.workers.shutdown(wait=False, cancel_futures=True)
 
     def wake(self) -> asyncio.Future[Face]:
@@ -89,6 +89,11 @@ class Studio:
 
     async def face(self) -> Face:
         return await asyncio.shield(self.wake())
+
+    async def page(self, request: Request) -> Response:
+        """Where all begins. It asks for the model, which would be in its way, when it has drawn its face."""
+        self._alone.cancel()
+        return FileResponse(PAGE / "index.html")
 
     def route(self, path: str, work: Work, method: str = "POST", most: int = MOST_BYTES) -> Route:
         """A route that reads a request of at most so many bytes, and has it worked on in a thread."""
@@ -153,7 +158,7 @@ def app(door: Door, model: str | Path | None = None) -> Guard:
         studio.route("/api/looks", _looks),
         studio.route("/api/settings", _settings, most=MOST_WORDS),
         WebSocketRoute("/voice", studio.talk),
-        Route("/", _file(PAGE / "index.html")),
+        Route("/", studio.page),
         Route("/head.glb", _file(ASSETS / "head.glb", "model/gltf-binary")),
         Route("/sample.flac", _file(ASSETS / "sample.flac", "audio/flac")),
         Mount("/page", StaticFiles(directory=PAGE)),
