@@ -160,11 +160,11 @@ def test_a_score_by_time(face: dm.Face, speech: np.ndarray, tmp_path: Path) -> N
         ("\0", "expected"),
     ],
 )
-def test_tables_that_are_refused(tmp_path: Path, text: str, word: str) -> None:
-    path = tmp_path / "moods.csv"
-    path.write_text(text)
+def test_tables_that_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, word: str) -> None:
+    monkeypatch.chdir(tmp_path)  # a long path would be cut in the sentence
+    Path("moods.csv").write_text(text)
     with pytest.raises(SettingError) as problem:
-        read(str(path))
+        read("moods.csv")
     assert word in str(problem.value)
     assert "moods.csv" in str(problem.value)
 
