@@ -53,6 +53,7 @@ def test_no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @needs_ray
+@pytest.mark.alone
 def test_two_nodes(tmp_path: Path, sample: Path, cluster: tuple[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """Undisturbed; stopped by Ctrl-C and gone on with, while a node is killed."""
     _, node = cluster
