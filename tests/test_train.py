@@ -26,8 +26,9 @@ from duomorph.dataset.takes import parts, sessions, takes  # noqa: E402
 from duomorph.errors import CorpusError, DuomorphError, ModelError, SettingError  # noqa: E402
 from duomorph.evaluate import evaluate  # noqa: E402
 from duomorph.model.config import ModelConfig  # noqa: E402
+from duomorph.model.network import Network  # noqa: E402
 from duomorph.train import config, data, finetune, losses, windows  # noqa: E402
-from duomorph.train.beginning import load_checkpoint  # noqa: E402
+from duomorph.train.beginning import load_checkpoint, set_emotion_directions  # noqa: E402
 from duomorph.train.config import AugmentConfig, LossConfig, Settings, TrainConfig  # noqa: E402
 from duomorph.train.data import Session  # noqa: E402
 from duomorph.train.loop import Trainer, train  # noqa: E402
@@ -138,6 +139,11 @@ def test_the_front_end_can_learn_first_and_alone(run: Path) -> None:
     other = load_checkpoint(train(again, run.with_name("again")))["average"]
     kept = load_checkpoint(whole)["average"]
     assert {name for name in kept if not torch.equal(kept[name], other[name])} - {"tau"} <= moved
+    moved_on = train(config.changed(again, {"train": {"learn": "emotion"}}), run.with_name("mood"))
+    mood = load_checkpoint(moved_on)["average"]
+    heard = {name for name in kept if not torch.equal(kept[name], mood[name])} - {"tau"}
+    assert {"emotion.compress.weight", "emotion.key_value.weight"} <= heard
+    assert all(name == "age" or name.startswith("emotion.") for name in heard)
     with pytest.raises(SettingError, match="without a front end"):
         config.changed(QUICK, {"train": {"learn": "front"}, "model": {"front": 0}})
 
@@ -297,10 +303,37 @@ def test_perceptual_loss_minds_lips_that_do_not_seal() -> None:
     assert losses.perceptual(pressed, truth, mask, counts, 0.5) == pytest.approx(0.1 * 2 / len(arkit.MOUTH) / 2)
     more = losses.perceptual(parted, truth, mask, counts, 0.5) - losses.perceptual(parted, truth, mask, counts, 0.0)
     assert more == pytest.approx(0.05)
+    shut = losses.perceptual(parted, truth, mask, counts, 0.5, seal=2.0)
+    assert shut - losses.perceptual(parted, truth, mask, counts, 0.0) == pytest.approx(0.15)  # where truth is shut
+    open_lips = truth.clone()
+    open_lips[..., arkit.INDEX["jawOpen"]] = 0.5
+    wider = (open_lips + (parted - truth), open_lips, mask, counts, 0.5)
+    assert losses.perceptual(*wider, seal=2.0) == losses.perceptual(*wider)
     mask[..., arkit.INDEX["mouthPressLeft"]] = 0  # not captured: nobody knows whether they seal
     assert losses.perceptual(parted, truth, mask, losses.count(mask), 0.5) == pytest.approx(
         float(losses.perceptual(parted, truth, mask, losses.count(mask), 0.0))
     )
+
+
+def test_what_sounds_like_the_corpus_with_the_emotions_is_none() -> None:
+    rng = np.random.default_rng(0)
+    brow, network = arkit.INDEX["browDownLeft"], Network(SMALL)
+
+    def session(collection: str, room: float, mood: float) -> Session:
+        emotion = rng.normal(0, 0.3, (30, 264)).astype(np.float32)
+        emotion[:, 3] += mood  # how it is said
+        emotion[:, 7] += room  # where
+        curves = np.zeros((30 * 18, 52), dtype=np.float16)
+        curves[:, brow] = 0.4 * mood
+        known, mel = np.ones(len(curves), dtype=bool), np.zeros((len(curves), 2, 80), dtype=np.float16)
+        return Session("grid", f"{collection}-{mood}", mel, emotion, curves, known, np.ones(52, dtype=bool))
+
+    acted = [session("acted", 1.0, mood) for mood in (0.0, 1.0, 0.0, 1.0)]
+    heard = acted + [session("read", -1.0, 0.0) for _ in range(4)]
+    set_emotion_directions(network, heard, np.full(8, 1 / 8))
+    reach = network.emotion.compress.weight.norm(dim=0)
+    assert reach[3] > 5 * reach[7]
+    assert not network.emotion.compress.weight.requires_grad
 
 
 def test_the_stride_falls_from_32_to_1() -> None:
@@ -350,6 +383,21 @@ def test_small_recordings_and_styles_are_drawn_more_often_than_their_share() -> 
     np.testing.assert_allclose(windows.chances(heard, TrainConfig(balance=0.5)), half)
     told = TrainConfig(balance=0.0, shares=("few=3", "other=9"))
     np.testing.assert_allclose(windows.chances(heard, told), [0.2, 0.05, 0.75])
+    told = TrainConfig(balance=0.0, shares=("few=3",), often=("b=4",))
+    np.testing.assert_allclose(windows.chances(heard, told), [0.125, 0.125, 0.75])
+
+
+def test_labels_are_softened_and_stay_where_they_were() -> None:
+    ticks = 400
+    curves = np.zeros((ticks, 52), dtype=np.float16)
+    curves[200], curves[::2, 0], curves[1::2, 0] = 1.0, 0.2, 0.4  # a click, and a tremble at 30 Hz
+    mel = np.zeros((ticks, 2, 80), dtype=np.float16)
+    emotion = np.zeros((ticks // 18 + 2, 264), dtype=np.float32)
+    session = Session("grid", "a", mel, emotion, curves, np.ones(ticks, dtype=bool), np.ones(52, dtype=bool))
+    row = [windows.stack([windows.Window(session, 0, 300, 6, soften=n)], ModelConfig()).truth[0] for n in (1, 5)]
+    np.testing.assert_array_equal(row[0][6:], curves[:294])
+    np.testing.assert_allclose(row[1][204:209, 1], np.hanning(7)[1:-1] / 3, atol=1e-6)
+    assert np.ptp(row[1][20:190, 0]) < 0.01
 
 
 def test_sessions_keep_to_one_recording() -> None:
@@ -396,7 +444,7 @@ def test_settings_are_checked(tmp_path: Path) -> None:
         ["epochs", "7"], ["--train.speed", "7"], ["--train.epochs", "many"], ["--train.epochs", "1.5"],
         ["--model.front"], ["--loss", "3"], ["--train.precision", "int3"], ["--train.stride", "64"], ["--model.d", "7"],
         ["--train.shares", "[\"grid\"]"], ["--train.shares", "[3]"],
-        ["--train.shares", "[\"grid=0\"]"],
+        ["--train.shares", "[\"grid=0\"]"], ["--train.often", "[\"a\"]"], ["--train.soften", "4"],
     ):  # fmt: skip
         with pytest.raises(DuomorphError, match="expected"):
             config.read(None, bad)

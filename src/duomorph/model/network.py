@@ -22,6 +22,7 @@ from duomorph.mel import MelConfig
 from duomorph.model.config import TAP_TICKS, ModelConfig
 
 MEL_SILENCE, MEL_SCALE = -MelConfig.depth, 5.0  # level-normalised log-mel, nepers: silence is 0, speech 1 to 3
+EMOTION_RANGE = 3.0  # spreads of a functional from its mean; beyond, it says no more
 SMOOTHING_BLOCK = 64  # ticks
 STRETCH = 0.02  # of the last sigmoid beyond 0 and 1
 
@@ -228,14 +229,15 @@ class EmotionEncoder(nn.Module):
         super().__init__()
         self.register_buffer("mean", torch.zeros(config.emotion_inputs))  # of the training data
         self.register_buffer("scale", torch.ones(config.emotion_inputs))
-        self.compress = nn.Linear(config.emotion_inputs, config.emotion)
+        # set before training, in closed form (train.beginning), and not by gradient
+        self.compress = nn.Linear(config.emotion_inputs, config.emotion).requires_grad_(False)
         self.drop = nn.Dropout(config.dropout)
         self.norm = nn.LayerNorm(config.emotion)
         self.key_value = nn.Linear(config.emotion, 2 * config.d)
 
     def forward(self, emotion: Tensor) -> Tensor:
         """(B, U, 264) -> keys and values side by side, (B, U, 2 d)."""
-        level = ((emotion - self.mean) / self.scale).clamp(-3.0, 3.0)
+        level = ((emotion - self.mean) / self.scale).clamp(-EMOTION_RANGE, EMOTION_RANGE)
         compressed = self.norm(self.compress(self.drop(level)))  # (B, U, 256)
         keys_values: Tensor = self.key_value(F.gelu(compressed))
         return keys_values

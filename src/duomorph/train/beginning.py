@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from duomorph import arkit
@@ -25,11 +26,12 @@ from duomorph.corpus import Take
 from duomorph.emotion import FUNCTIONALS, WINDOWS
 from duomorph.errors import ModelError
 from duomorph.model.card import TrainingSource
-from duomorph.model.config import ModelConfig
+from duomorph.model.config import UPDATE_TICKS, ModelConfig
 from duomorph.model.export import fill, load_model
-from duomorph.model.network import STRETCH, Network
+from duomorph.model.network import EMOTION_RANGE, STRETCH, Network
 from duomorph.train.data import Session
 
+EMOTION_RIDGE: Final = 10.0  # times the variance of each functional
 PER_STYLE: Final = ("style", "out_bias")  # parameters with a row for each style
 
 
@@ -38,6 +40,45 @@ def set_statistics(network: Network, sessions: list[Session]) -> None:
     rows = np.concatenate([session.emotion[1:, :FUNCTIONALS] for session in sessions])  # all heard
     network.emotion.mean.copy_(torch.from_numpy(np.tile(rows.mean(axis=0), WINDOWS)))
     network.emotion.scale.copy_(torch.from_numpy(np.tile(np.maximum(rows.std(axis=0), 1e-3), WINDOWS)))
+
+
+def set_emotion_directions(network: Network, sessions: list[Session], chances: NDArray[np.float64]) -> None:
+    """What of the functionals is looked at, 264 -> 256, in closed form: gradient descent learns the few speakers who
+    show emotions, and how their room sounds, by heart.
+
+    Ridge regression of the face on the functionals, for each style, after the mean of each collection of recordings is
+    taken off both: sounding like the corpus with the emotions is no emotion. Its principal directions, mixed at random
+    (fixed seed) into all channels.
+    """
+    mean, scale = network.emotion.mean.double().numpy(), network.emotion.scale.double().numpy()
+    parts: dict[tuple[str, str], list[NDArray[np.float64]]] = {}
+    for session, chance in zip(sessions, chances, strict=True):
+        updates = np.arange(1, min(len(session.emotion), len(session) // UPDATE_TICKS))
+        shown = session.curves * (session.known[:, None] & session.captured)
+        total = np.concatenate([np.zeros((1, arkit.COUNT)), shown.astype(np.float64).cumsum(axis=0)])
+        face = (total[(updates + 1) * UPDATE_TICKS] - total[(updates - 1) * UPDATE_TICKS]) / (2 * UPDATE_TICKS)
+        level = np.nan_to_num((session.emotion[updates] - mean) / scale).clip(-EMOTION_RANGE, EMOTION_RANGE)
+        weight = np.full((len(updates), 1), chance / max(1, len(updates)))
+        key = session.style, session.recording.partition("-")[0]
+        parts.setdefault(key, []).append(np.concatenate([weight, level, face], axis=1))
+    inputs = len(mean)
+    covariance: dict[str, NDArray[np.float64]] = {}
+    for (style, _), rows in parts.items():
+        weight, values = np.split(np.concatenate(rows), [1], axis=1)
+        values -= (weight * values).sum(axis=0) / weight.sum().clip(1e-12)
+        covariance[style] = covariance.get(style, 0) + (weight * values).T @ values[:, :inputs]
+    maps = []
+    for of in covariance.values():
+        ridge = EMOTION_RIDGE * np.diag(of[:inputs].diagonal() + 1e-9)
+        maps.append(np.linalg.solve(of[:inputs] + ridge, of[inputs:].T))
+    every, strength, _ = np.linalg.svd(np.concatenate(maps, axis=1), full_matrices=False)
+    kept = every[:, strength >= 1e-2 * strength[0]]  # (264, directions)
+    spread = np.sqrt(np.einsum("ir,ij,jr->r", kept, sum(of[:inputs] for of in covariance.values()), kept) + 1e-12)
+    seed = torch.Generator().manual_seed(0)
+    mix = torch.randn(network.config.emotion, kept.shape[1], generator=seed) * kept.shape[1] ** -0.5
+    with torch.no_grad():
+        network.emotion.compress.weight.copy_(mix @ torch.from_numpy((kept / spread).T).float())
+        network.emotion.compress.bias.copy_(torch.randn(network.config.emotion, generator=seed))
 
 
 def set_resting_face(network: Network, takes: list[Take]) -> None:
@@ -117,10 +158,13 @@ class Beginning:
         fill(network, self.weights | {name: self.weights[name][rows] for name in PER_STYLE})
 
 
-def learn_front_alone(network: Network) -> None:
-    """Freeze everything but the front end."""
+_OWN: Final = {"front": ("mel.front.",), "emotion": ("emotion.norm.", "emotion.key_value.", "age")}  # what learns alone
+
+
+def learn_part_alone(network: Network, part: str) -> None:
+    """Freeze everything but the front end, or but the emotion stream."""
     for name, parameter in network.named_parameters():
-        parameter.requires_grad_(name.startswith("mel.front."))
+        parameter.requires_grad_(name.startswith(_OWN[part]))
 
 
 def learn_style_alone(network: Network, style: str) -> None:

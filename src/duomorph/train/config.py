@@ -39,7 +39,9 @@ class TrainConfig:
     alone: float = 0.4  # share of the sparse steps that see short clips by themselves, three for each window
     balance: float = 0.5  # 0: recordings and styles are drawn by their length, 1: all alike
     shares: tuple[str, ...] = ()  # of the styles, "grid=3", "articulate=6", all others 1; none: by `balance`
+    often: tuple[str, ...] = ()  # recordings whose names begin so come more often within their style, "emodb=3"
     other_voice: float = 0.5  # share of windows heard through another vocal tract (the mel axis stretched)
+    soften: int = 5  # ticks of a Hann window over the labels, odd: no face moves faster, and noise is not learned
     unmoved: float = 0.2  # share of windows whose emotion stands at the mean, so that the mouth manages without
     rate: float = 1.5e-3  # of AdamW at its highest
     warm_up_steps: int = 100
@@ -51,7 +53,8 @@ class TrainConfig:
     compile: bool = True
     start: str = ""  # a checkpoint, or a model file, to begin with; none: from nothing
     style: str = ""  # given to all takes; none: each keeps its own
-    learn: str = "all"  # or "front": only the front end, at a quarter of the work; "style": only what `style` owns
+    learn: str = "all"  # or "front": the front end alone, at a quarter of the work; "emotion": that stream alone; or
+    # "style": only what `style` owns
     validate_every: int = 3  # epochs
 
     def __post_init__(self) -> None:
@@ -62,13 +65,18 @@ class TrainConfig:
                 f"{self.window_frames}, stride_start {self.stride_start}, stride {self.stride}, validate_every "
                 f"{self.validate_every}: expected all at least 1, stride_start not under stride; change them"
             )
-        if self.learn not in ("all", "front", "style") or (self.learn == "style" and not (self.style and self.start)):
+        if self.soften < 1 or self.soften % 2 == 0:
+            raise SettingError(f"got train.soften {self.soften}: expected an odd number, 1 leaves it out; set it")
+        known = self.learn in ("all", "front", "emotion", "style")
+        if not known or (self.learn == "style" and not (self.style and self.start)):
             raise SettingError(
                 f"got train.learn {self.learn!r}, style {self.style!r}, start {self.start!r}: expected 'all', 'front', "
-                "or 'style' with a style and a model to start from; change them"
+                "'emotion', or 'style' with a style and a model to start from; change them"
             )
-        if not all(isinstance(share, str) and _SHARE.fullmatch(share) for share in self.shares):
-            raise SettingError(f"got train.shares {self.shares!r}: expected a list of words, [\"grid=3\"]; change it")
+        for name in ("shares", "often"):
+            words = getattr(self, name)
+            if not all(isinstance(word, str) and _SHARE.fullmatch(word) for word in words):
+                raise SettingError(f"got train.{name} {words!r}: expected a list of words, [\"grid=3\"]; change it")
         if self.precision not in ("bf16", "fp32"):
             raise SettingError(f"got train.precision {self.precision!r}: expected bf16 or fp32; change it")
 
@@ -81,8 +89,9 @@ class LossConfig:
     l1: float = 1.0
     perceptual: float = 0.5
     temporal: float = 0.2
-    bend: float = 100.0  # of the squared second differences within `temporal`
+    bend: float = 1000.0  # of the squared second differences within `temporal`
     lips: float = 0.5  # of the lips' opening within `perceptual`
+    seal: float = 2.0  # times more where the lips are shut: half a seal is none
     smoothing: float = 0.1
 
 

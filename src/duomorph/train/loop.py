@@ -38,15 +38,16 @@ from duomorph.model.network import Network
 from duomorph.train import data, windows
 from duomorph.train.beginning import (
     Beginning,
-    learn_front_alone,
+    learn_part_alone,
     learn_style_alone,
     load_checkpoint,
+    set_emotion_directions,
     set_resting_face,
     set_statistics,
 )
 from duomorph.train.config import Settings, TrainConfig
 from duomorph.train.losses import PARTS, count
-from duomorph.train.objective import Objective
+from duomorph.train.objective import ALONE, Objective
 from duomorph.train.report import Reporter
 from duomorph.train.validate import validate
 
@@ -65,7 +66,6 @@ def make_fabric(config: TrainConfig) -> Fabric:
         devices=local,
         num_nodes=world // local,
         strategy="ddp" if world > 1 else "auto",
-        precision="bf16-mixed" if config.precision == "bf16" else "32-true",
     )
     fabric.launch()
     return fabric
@@ -113,8 +113,9 @@ class Trainer:
         self.draw = windows.Sampler(self.sessions, self.alone, settings)
         hidden = dataclasses.replace(settings, train=dataclasses.replace(config, start=config.start and "previous run"))
         self.runs.append(json.dumps(hidden.to_dict()))
-        if config.learn == "all" or not before:
+        if config.learn == "emotion" or not before:
             set_statistics(self.network, self.sessions)
+            set_emotion_directions(self.network, *self.draw.everything())
         if not before:
             set_resting_face(self.network, self.takes)
         self.average = Network(settings.model)
@@ -124,10 +125,10 @@ class Trainer:
             prepare(self.average)
         if config.learn == "style":
             learn_style_alone(self.network, config.style)
-        if config.learn == "front":
-            learn_front_alone(self.network)
+        if config.learn in ALONE:
+            learn_part_alone(self.network, config.learn)
         compiled = config.compile and can_compile(self.fabric)
-        objective = Objective(self.network, settings.loss, compiled, front_alone=config.learn == "front")
+        objective = Objective(self.network, settings.loss, compiled, config.precision == "bf16", config.learn)
         self.learned = objective.runs
         open_to_change = [p for p in objective.parameters() if p.requires_grad]
         decayed = [p for p in open_to_change if p.ndim > 1 and config.learn != "style"]

@@ -19,6 +19,7 @@ from duomorph import arkit
 from duomorph.train.config import LossConfig
 
 PARTS = ("mse", "l1", "perceptual", "temporal", "smoothing")
+SHUT = 0.03  # opening of the lips below which they are
 _GROUPS = {"mouth": arkit.MOUTH, "expression": arkit.EXPRESSION}
 
 Counts = dict[str, float]
@@ -55,13 +56,17 @@ def l1(predicted: Tensor, truth: Tensor, mask: Tensor, counts: Counts) -> Tensor
     return _mean((predicted - truth).abs(), mask, counts["values"])
 
 
-def perceptual(predicted: Tensor, truth: Tensor, mask: Tensor, counts: Counts, lips: float) -> Tensor:
+def perceptual(
+    predicted: Tensor, truth: Tensor, mask: Tensor, counts: Counts, lips: float, seal: float = 0.0
+) -> Tensor:
     """Mean absolute error of the mouth and of the expression, each group with the same say, and `lips` times that of
-    the lips' opening: ten small errors can leave a seal open."""
+    the lips' opening: ten small errors can leave a seal open. Where the lips are shut it weighs `seal` times more on
+    top: the median of "perhaps shut" is open, and a p that stays open is seen."""
     error = (predicted - truth).abs()
     present = {name: group for name, group in _GROUPS.items() if counts[name]}
     means = [_mean(error[..., group], mask[..., group], counts[name]) for name, group in present.items()]
-    apart = ((predicted - truth) @ predicted.new_tensor(arkit.APERTURE)).abs()  # (B, N)
+    aperture = predicted.new_tensor(arkit.APERTURE)
+    apart = ((predicted - truth) @ aperture).abs() * (1 + seal * (truth @ aperture < SHUT))  # (B, N)
     return sum(means, error.new_zeros(())) / max(1, len(present)) + lips * _mean(apart, _lips(mask), counts["lips"])
 
 
@@ -93,7 +98,7 @@ def losses(
     values = torch.stack([
         mse(predicted, truth, mask, counts),
         l1(predicted, truth, mask, counts),
-        perceptual(predicted, truth, mask, counts, weights.lips),
+        perceptual(predicted, truth, mask, counts, weights.lips, weights.seal),
         temporal(predicted, truth, mask, counts, every, weights.bend),
         smoothing(alpha, alpha_target) * share,
     ])  # fmt: skip

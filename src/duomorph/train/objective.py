@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Final
 
 import torch
 from torch import Tensor, nn
 
 from duomorph import arkit
 from duomorph.clock import MAX_DELAY, ROWS_PER_TICK, TICK_RATE
-from duomorph.model.network import MEL_SCALE, MEL_SILENCE, Network, State
+from duomorph.model.network import MEL_SCALE, MEL_SILENCE, Network, State, rms
 from duomorph.train.config import LossConfig
 from duomorph.train.losses import Counts, losses
 
@@ -61,13 +62,37 @@ class FrontAlone(nn.Module):
         return self.network.stretched(own), state
 
 
+class EmotionAlone(nn.Module):
+    """The emotion stream with a linear output for each shape, which is thrown away when it has learned: moods are a
+    small part of all speech, and the whole network leaves them to the last. Called as the network is."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.network = network
+        self.out = nn.Parameter(torch.zeros(arkit.COUNT, network.config.d))
+        self.bias = nn.Parameter(network.out_bias.detach().clone())  # (styles, C)
+
+    def forward(
+        self, mel: Tensor, emotion: Tensor, slot: Tensor, style: Tensor, delay: Tensor, state: State, stride: int = 1
+    ) -> tuple[Tensor, State]:
+        network = self.network
+        looked = network.query(network.queries + network.style[style] + network.delay(delay)[:, None])  # (B, C, d)
+        heard, _ = network.attend_emotion(looked, emotion, state.emotion, state.heard)  # (B, U, C, d)
+        x = (rms(heard) * self.out).sum(dim=3) + self.bias[style][:, None]  # (B, U, C)
+        pick = slot[:, ::stride, None].expand(-1, -1, arkit.COUNT)
+        return network.stretched(x.gather(1, pick)), state
+
+
+ALONE: Final = {"front": FrontAlone, "emotion": EmotionAlone}  # what can learn by itself
+
+
 class Objective(nn.Module):
     """The loss of a part of a batch: what is run, cut up and put on devices."""
 
-    def __init__(self, network: Network, weights: LossConfig, compiled: bool, front_alone: bool = False) -> None:
+    def __init__(self, network: Network, weights: LossConfig, compiled: bool, bf16: bool, learn: str = "all") -> None:
         super().__init__()
-        self.network, self.weights = network, weights
-        self.runs: nn.Module = FrontAlone(network) if front_alone else network
+        self.network, self.weights, self.bf16 = network, weights, bf16
+        self.runs: nn.Module = ALONE[learn](network) if learn in ALONE else network
         # in a list: registered once
         self._run = [torch.compile(self.runs, dynamic=False) if compiled else self.runs]
 
@@ -76,10 +101,11 @@ class Objective(nn.Module):
         network = self.network
         inputs = {name: part[name] for name in ("mel", "slot", "style", "delay")}
         state = warm_state(network, part["past"], part["delay"], every)
-        predicted, _ = self._run[0](**inputs, emotion=filled(network, part["emotion"]), state=state, stride=every)
+        # here, and not by Fabric, which would round features and truth too
+        with torch.autocast(state.late.device.type, torch.bfloat16, enabled=self.bf16):
+            predicted, _ = self._run[0](**inputs, emotion=filled(network, part["emotion"]), state=state, stride=every)
         target = 1 - math.exp(-1 / (TICK_RATE * network.config.smoothing_s))
-        with torch.autocast(predicted.device.type, enabled=False):
-            return losses(
-                predicted.float(), part["truth"][:, ::every], part["mask"][:, ::every], counts, every,
-                network.alpha(), target, self.weights,
-            )  # fmt: skip
+        return losses(
+            predicted.float(), part["truth"][:, ::every], part["mask"][:, ::every], counts, every,
+            network.alpha(), target, self.weights,
+        )  # fmt: skip

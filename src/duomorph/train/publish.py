@@ -20,6 +20,7 @@ from duomorph.model.config import ModelConfig
 from duomorph.model.export import export, fill
 from duomorph.model.network import Network
 from duomorph.train.beginning import load_checkpoint
+from duomorph.train.objective import ALONE
 
 
 def provenance_of(checkpoint: dict[str, Any], network: Network, style: str | None) -> Provenance:
@@ -48,12 +49,12 @@ def trained(checkpoint: Path, style: str | None = None) -> tuple[Network, Proven
     Args:
         style: the default one; None: the run's own, or the first.
     Raises:
-        ModelError: no checkpoint of ours. SettingError: no such style, or only the front end has learned.
+        ModelError: no checkpoint of ours. SettingError: no such style, or only a part of it has learned.
     """
     stored = load_checkpoint(checkpoint)
-    if stored["settings"]["train"]["learn"] == "front":
+    if (part := stored["settings"]["train"]["learn"]) in ALONE:
         raise SettingError(
-            f"{str(checkpoint)!r} is of a front end that learned alone: expected a run of the whole network; "
+            f"{str(checkpoint)!r} is of a network whose {part} learned alone: expected a run of the whole network; "
             f"go on with  duomorph train --train.start {checkpoint} -o FOLDER"
         )
     network = Network(ModelConfig.from_dict(stored["settings"]["model"]))

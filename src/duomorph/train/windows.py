@@ -45,6 +45,7 @@ class Window:
     delay: int  # ticks
     voice: int = 0  # seed of the other voice, 0 = its own
     unmoved: bool = False  # its emotion stands at the mean
+    soften: int = 1  # ticks of the Hann window over its labels
 
 
 @dataclass(frozen=True)
@@ -68,20 +69,24 @@ def stride_at(progress: float, config: TrainConfig) -> int:
     return max(config.stride, round(config.stride_start / 2 ** np.ceil(halvings * done - 1e-9)))
 
 
+def _numbers(words: tuple[str, ...]) -> dict[str, float]:
+    return {name: float(much) for name, much in (word.split("=") for word in words)}
+
+
 def chances(sessions: list[Session], config: TrainConfig) -> NDArray[np.float64]:
     """How probably each session is drawn: by its length at balance 0; with more, a small recording among those of its
     style, and a style of little sound among the styles, comes more often than its share. At 1 the styles, and the
     recordings of each, are alike. Where shares of the styles are named, they decide about the styles."""
     share = np.array([len(session) for session in sessions], dtype=float)
-    wanted = {style: float(much) for style, much in (word.split("=") for word in config.shares)}
-    for kind in ("recording", "style"):
-        of = np.array([getattr(session, kind) for session in sessions])
-        for one in sorted(set(of)):
-            total = share[of == one].sum()
-            if kind == "style" and wanted:
-                share[of == one] *= wanted.get(one, 1.0) / total
-            else:
-                share[of == one] /= total**config.balance
+    styles, recordings = (np.array([getattr(one, kind) for one in sessions]) for kind in ("style", "recording"))
+    for one in sorted(set(recordings)):
+        share[recordings == one] /= share[recordings == one].sum() ** config.balance
+    for name, much in _numbers(config.often).items():
+        share[np.char.startswith(recordings, name)] *= much
+    wanted = _numbers(config.shares)
+    for one in sorted(set(styles)):
+        total = share[styles == one].sum()
+        share[styles == one] *= wanted.get(one, 1.0) / total if wanted else 1 / total**config.balance
     return share / share.sum()
 
 
@@ -91,9 +96,11 @@ class Sampler:
     def __init__(self, sessions: list[Session], alone: list[Session], settings: Settings) -> None:
         self.sessions, self.alone, self.config = sessions, alone, settings.train
         self.ticks = settings.train.window_frames * FRAME_TICKS + settings.model.warm_up_ticks
-        named = {share.partition("=")[0] for share in settings.train.shares}
-        if unknown := named - {session.style for session in sessions}:
+        styles, recordings = ({getattr(session, kind) for session in sessions} for kind in ("style", "recording"))
+        if unknown := set(_numbers(self.config.shares)) - styles:
             raise SettingError(f"train.shares names {min(unknown)!r}: expected styles of the data; change it")
+        if unknown := {name for name in _numbers(self.config.often) if not any(r.startswith(name) for r in recordings)}:
+            raise SettingError(f"train.often names {min(unknown)!r}: expected recordings of the data; change it")
         self._chances = [chances(of, settings.train) for of in (sessions, alone)]
 
     def __call__(self, step: int, progress: float) -> tuple[list[Window], int]:
@@ -108,6 +115,11 @@ class Sampler:
             drawn = rng.choice(len(self.alone), size=ALONE_ROWS * config.batch, p=self._chances[1])
             return [self._window(self.alone[index], 0, ALONE_TICKS, rng) for index in drawn], every
         return [self._sparse(stride, rng) for _ in range(config.batch)], every
+
+    def everything(self) -> tuple[list[Session], NDArray[np.float64]]:
+        """All sessions, and how probably each is drawn."""
+        share = self.config.alone if self.alone else 0.0
+        return self.sessions + self.alone, np.concatenate([(1 - share) * self._chances[0], share * self._chances[1]])
 
     def _session(self, rng: np.random.Generator) -> Session:
         return self.sessions[rng.choice(len(self.sessions), p=self._chances[0])]
@@ -128,7 +140,8 @@ class Sampler:
     def _window(self, session: Session, begin: int, ticks: int, rng: np.random.Generator) -> Window:
         voice = int(rng.integers(1, 2**31)) if rng.random() < self.config.other_voice else 0
         delay = int(rng.integers(MAX_DELAY + 1))
-        return Window(session, begin, ticks, delay, voice, bool(rng.random() < self.config.unmoved))
+        unmoved = bool(rng.random() < self.config.unmoved)
+        return Window(session, begin, ticks, delay, voice, unmoved, self.config.soften)
 
 
 def other_voice(bands: int, rng: np.random.Generator) -> tuple[Float32, Float32]:
@@ -171,6 +184,11 @@ def _arrays(window: Window, config: ModelConfig) -> dict[str, NDArray[np.generic
     inside = (source >= 0) & (source < len(session))
     source = np.clip(source, 0, len(session) - 1)
     due = inside & session.known[source]
+    reach = window.soften // 2
+    around = np.clip(np.arange(-reach, ticks + reach) + begin - window.delay, 0, len(session) - 1)
+    curves = session.curves[around].astype(np.float32)
+    hann = np.hanning(window.soften + 2)[1:-1].astype(np.float32)
+    truth = sum(share * curves[tap : tap + ticks] for tap, share in enumerate(hann / hann.sum()))
     if begin:
         due[: config.warm_up_ticks] = False
     return {
@@ -180,6 +198,6 @@ def _arrays(window: Window, config: ModelConfig) -> dict[str, NDArray[np.generic
         "style": np.array(config.styles.index(session.style)),
         "delay": np.array(window.delay),
         "past": past,
-        "truth": session.curves[source].astype(np.float32),
+        "truth": truth,
         "mask": (due[:, None] & session.captured[None]).astype(np.float32),
     }
