@@ -3,7 +3,7 @@
     python benchmarks/operations.py --json benchmarks/results/operations.json      # needs duomorph[train]
 
 Features: every numpy call on the way is counted by the shapes it is given. Network: every torch operator of the form
-that is exported, for a call of one tick and for one of `MANY`. A product of matrices counts two a multiply-add, any
+that is exported, for a call of one tick and for one of `LONG`. A product of matrices counts two a multiply-add, any
 other operator one an element, whatever it computes; a real FFT of n points 2.5 n log2 n; eigenvalues of (n, n) 10 n^3;
 sorting n log2 n; copying nothing. Loops in Python, which follow single glottal periods, are not seen. The floor is the
 time of so many operations in a product of large matrices on one core, measured in this run beside the pipeline itself.
@@ -36,7 +36,7 @@ from duomorph.emotion import EmotionTrack
 from duomorph.footprint import ONE_THREAD
 from duomorph.mel import MelStream
 from duomorph.model import export, runtime
-from duomorph.model.config import MANY, UPDATE_TICKS
+from duomorph.model.config import LONG, UPDATE_TICKS
 
 SECONDS: Final = 30
 MAKERS: Final = ("zeros", "empty", "ones", "zeros_like", "empty_like", "array", "asarray", "ascontiguousarray")
@@ -215,8 +215,8 @@ def main() -> None:
     arguments = parser.parse_args()
     sound = bench.speech(SECONDS, None)
     parts = features(sound)
-    forms = {"one tick": network(1, 1), f"{MANY} ticks": network(MANY, 1)}
-    forms[f"{MANY} ticks, every second"] = network(MANY, 2)
+    forms = {"one tick": network(1, 1), f"{LONG} ticks": network(LONG, 1)}
+    forms[f"{LONG} ticks, every second"] = network(LONG, 2)
     face = duomorph.load()
     rates, times = [], {"mel": [], "voice features": [], "whole, 60 fps": []}  # type: ignore[var-annotated]
     for _ in range(5):  # in turn, so that a busy machine is busy with all
@@ -232,7 +232,7 @@ def main() -> None:
     took = {name: min(all) for name, all in times.items()}
     took["network and frames"] = took["whole, 60 fps"] - took["mel"] - took["voice features"]
     gflops = max(rates)
-    operations = parts | {"network": sum(forms[f"{MANY} ticks"].values())}
+    operations = parts | {"network": sum(forms[f"{LONG} ticks"].values())}
     floor = {name: count * TICK_RATE / (gflops * 1e9) for name, count in operations.items()}
     result = {
         "weights_sha256": face.info().weights_sha256,

@@ -32,7 +32,7 @@ from duomorph.clock import MAX_DELAY, ROW_RATE, SAMPLE_RATE, TICK_RATE, end_samp
 from duomorph.errors import ModelError
 from duomorph.mel import MelConfig, log_mel
 from duomorph.model import export
-from duomorph.model.config import MANY
+from duomorph.model.config import LONG, MANY
 from duomorph.model.engine import Engine
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -184,7 +184,7 @@ TICKS = 120
 NOTHING = np.zeros((1, 0, 264), np.float32)
 
 
-@given(big=st.lists(st.sampled_from([1, 2, MANY]), max_size=20), delay=st.integers(0, MAX_DELAY))
+@given(big=st.lists(st.sampled_from([1, 2, MANY, LONG]), max_size=12), delay=st.integers(0, MAX_DELAY))
 @settings(max_examples=12)
 def test_sound_in_gives_the_curves_of_python(
     ears: Ears, engine: Engine, speech: np.ndarray, big: list[int], delay: int

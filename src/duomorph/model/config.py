@@ -27,7 +27,8 @@ from duomorph.mel import MelConfig
 
 UPDATE_TICKS: Final = int(UPDATE_S * TICK_RATE)  # 18
 TAP_TICKS: Final = 2  # between the taps of the temporal layer
-MANY: Final = 40  # ticks of a call of the exported graph that is not for now
+MANY: Final = 40  # ticks of a call of the exported graph that is not for now,
+LONG: Final = 120  # and of one in the midst of a file
 
 Ticks = TypeVar("Ticks", int, NDArray[np.int64])
 

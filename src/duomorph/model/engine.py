@@ -5,7 +5,7 @@ One promise: the engine keeps nothing of a voice between calls, so any number of
     engine = Engine.open(path)
     weights, state = engine.step(mel, emotion, slot, style, delay, engine.start())
 
-The graph has ways for one tick, for two, and for `MANY`; a call of another length is cut up.
+The graph has ways for one tick, for two, for `MANY` and for `LONG`; a call of another length is cut up.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from duomorph.emotion import WINDOWS
 from duomorph.errors import ModelError
 from duomorph.mel import MelConfig
 from duomorph.model.card import GRAPH, SOUND_GRAPH, Provenance, read_metadata
-from duomorph.model.config import MANY, ModelConfig
+from duomorph.model.config import LONG, MANY, ModelConfig
 
 Float32 = NDArray[np.float32]
 State = dict[str, Float32]
@@ -160,6 +160,6 @@ def _parts(ticks: int, stride: int) -> Iterator[tuple[int, int]]:
         yield 0, begin
     while begin < ticks:
         left = ticks - begin
-        end = begin + (MANY if left >= MANY else min(left, 2))
+        end = begin + next((way for way in (LONG, MANY) if left >= way), min(left, 2))
         yield begin, end
         begin = end

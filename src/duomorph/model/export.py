@@ -28,7 +28,7 @@ from duomorph.clock import ROWS_PER_TICK
 from duomorph.errors import ModelError
 from duomorph.model.branches import Branches, Values, traced
 from duomorph.model.card import FEATURES, GRAPH, KIND, SOUND_GRAPH, Provenance, read_metadata
-from duomorph.model.config import MANY, ModelConfig
+from duomorph.model.config import LONG, MANY, ModelConfig
 from duomorph.model.network import Network
 from duomorph.model.packing import pack, unpack_inside
 from duomorph.model.pte import METHODS, export_pte
@@ -53,7 +53,7 @@ def metadata(config: ModelConfig, provenance: Provenance) -> dict[str, str]:
 def to_onnx(network: Network) -> onnx.ModelProto:
     """The graph: inputs and `state_*`, outputs `weights` and `next_*`; batch and updates are free.
 
-    `stride`: 1; or 2, for the last of every two ticks. `mel`: 2 ticks, `MANY`, or of stride 1 a single one.
+    `stride`: 1; or 2, for the last of every two ticks. `mel`: 2 ticks, `MANY` or `LONG`, or of stride 1 a single one.
     `emotion`: the updates that are new, none too. `slot`: 0 for the update held before, 1 for the first new one, ...;
     the last tick holds the last.
     """
@@ -90,8 +90,12 @@ def to_onnx(network: Network) -> onnx.ModelProto:
     )
     graph = Branches()
     graph.choose(graph.over("emotion", 0), graph.way(mood), graph.way(held))
-    many, second = (graph.either(graph.over("mel", 2), graph.way(ticks(MANY, stride)), graph.way(ticks(2, stride)))
-                    for stride in (1, 2))  # fmt: skip
+
+    def several_ticks(stride: int) -> onnx.GraphProto:
+        few = graph.either(graph.over("mel", 2), graph.way(ticks(MANY, stride)), graph.way(ticks(2, stride)))
+        return graph.either(graph.over("mel", MANY), graph.way(ticks(LONG, stride)), few)
+
+    many, second = several_ticks(1), several_ticks(2)
     every = graph.either(graph.over("mel", 1), many, graph.way(ticks(1, 1)))
     graph.choose(graph.once("Greater", ["stride", graph.integer(1)]), second, every)
     floats, integers = int(onnx.TensorProto.FLOAT), int(onnx.TensorProto.INT64)
