@@ -387,6 +387,21 @@ def test_small_recordings_and_styles_are_drawn_more_often_than_their_share() -> 
     np.testing.assert_allclose(windows.chances(heard, told), [0.125, 0.125, 0.75])
 
 
+def test_a_voice_elsewhere_keeps_its_loud_bands_and_its_start() -> None:
+    mel = np.full((400, 2, 80), -6.0, dtype=np.float16)
+    mel[:, :, 30:40] = 4.0
+    emotion, curves = np.zeros((30, 264), dtype=np.float32), np.zeros((400, 52), dtype=np.float16)
+    session = Session("grid", "a", mel, emotion, curves, np.ones(400, dtype=bool), np.ones(52, dtype=bool))
+    heard = windows.stack([windows.Window(session, 60, 300, 6, place=seed) for seed in range(1, 20)], ModelConfig())
+    assert np.abs(heard.mel[:, :, :, 30:40] - 4.0).max() < 0.5
+    assert np.ptp(heard.mel[:, 0, 0, 5]) > 1  # no two alike
+    assert heard.mel[:, :, :, 75:].max() < 4.0
+    unheard = heard.past[:, :-60]
+    assert (unheard == unheard[0, 0, 0, 0]).all()  # what lies before the start stays silent
+    again = windows.stack([windows.Window(session, 60, 300, 6, place=7)], ModelConfig())
+    np.testing.assert_array_equal(again.mel[0], heard.mel[6])
+
+
 def test_labels_are_softened_and_stay_where_they_were() -> None:
     ticks = 400
     curves = np.zeros((ticks, 52), dtype=np.float16)

@@ -41,6 +41,7 @@ class TrainConfig:
     shares: tuple[str, ...] = ()  # of the styles, "grid=3", "articulate=6", all others 1; none: by `balance`
     often: tuple[str, ...] = ()  # recordings whose names begin so come more often within their style, "emodb=3"
     other_voice: float = 0.5  # share of windows heard through another vocal tract (the mel axis stretched)
+    elsewhere: float = 0.0  # share of windows heard over another line and in another noise (on the mel bands)
     soften: int = 5  # ticks of a Hann window over the labels, odd: no face moves faster, and noise is not learned
     unmoved: float = 0.2  # share of windows whose emotion stands at the mean, so that the mouth manages without
     rate: float = 1.5e-3  # of AdamW at its highest

@@ -46,6 +46,7 @@ class Window:
     voice: int = 0  # seed of the other voice, 0 = its own
     unmoved: bool = False  # its emotion stands at the mean
     soften: int = 1  # ticks of the Hann window over its labels
+    place: int = 0  # seed of the line and the noise it is heard through, 0 = its own
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,8 @@ class Sampler:
         voice = int(rng.integers(1, 2**31)) if rng.random() < self.config.other_voice else 0
         delay = int(rng.integers(MAX_DELAY + 1))
         unmoved = bool(rng.random() < self.config.unmoved)
-        return Window(session, begin, ticks, delay, voice, unmoved, self.config.soften)
+        place = int(rng.integers(1, 2**31)) if rng.random() < self.config.elsewhere else 0
+        return Window(session, begin, ticks, delay, voice, unmoved, self.config.soften, place)
 
 
 def other_voice(bands: int, rng: np.random.Generator) -> tuple[Float32, Float32]:
@@ -155,6 +157,17 @@ def other_voice(bands: int, rng: np.random.Generator) -> tuple[Float32, Float32]
     points = rng.uniform(-1, 1, size=6)
     colour = np.interp(np.linspace(0, 5, bands), np.arange(6), points).astype(np.float32)
     return warp, colour
+
+
+def elsewhere(mel: Float32, rng: np.random.Generator) -> Float32:
+    """Log-mel rows (N, 2, bands) over a line that keeps fewer bands, and in steady noise: a copy of the corpus has one
+    of these, made once, and a voice is to be known in all."""
+    bands = np.arange(mel.shape[2])
+    low, high = rng.uniform(-6, 14), rng.uniform(50, 86)  # first and last band that pass; 14 and 50: 400 Hz and 3 kHz
+    lost = np.maximum(low - bands, 0) + np.maximum(bands - high, 0)
+    floor = rng.uniform(-7, -0.5) + np.interp(bands, np.linspace(0, len(bands), 6), rng.normal(0, 1, 6))
+    noise = floor + rng.normal(0, 0.4, mel.shape)
+    return np.logaddexp(mel - rng.uniform(0.3, 1.0) * lost, noise).astype(np.float32)
 
 
 def stack(windows: list[Window], config: ModelConfig) -> Batch:
@@ -176,6 +189,11 @@ def _arrays(window: Window, config: ModelConfig) -> dict[str, NDArray[np.generic
     if window.voice:
         warp, colour = other_voice(config.bands, np.random.default_rng(window.voice))
         mel, past = (np.maximum(part @ warp + colour, silence) for part in (mel, past))
+    if window.place:
+        rng = np.random.default_rng(window.place)
+        unheard = len(past) - len(before)
+        whole = np.maximum(elsewhere(np.concatenate([past[unheard:], mel[: len(heard)]]), rng), silence)
+        past[unheard:], mel[: len(heard)] = whole[: len(before)], whole[len(before) :]
     first = max(0, held_update(begin) - config.updates + 1)
     update = held_update(begin + np.arange(ticks))
     rows = first + np.arange(config.updates + ticks // UPDATE_TICKS + 1)
