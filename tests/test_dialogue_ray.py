@@ -31,6 +31,7 @@ def test_without_ray(monkeypatch: pytest.MonkeyPatch) -> None:
         Ray()
 
 
+pytestmark = pytest.mark.alone
 needs_ray = pytest.mark.skipif(
     sys.platform != "linux" or importlib.util.find_spec("ray") is None,
     reason="needs Linux and ray: pip install 'duomorph[ray]'",
