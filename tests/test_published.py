@@ -41,7 +41,7 @@ def reports(results: dict[str, Any], corpus: str) -> list[dict[str, Any]]:
 
 def test_bars_of_accuracy(results: dict[str, Any]) -> None:
     for report in reports(results, "grid_s1"):
-        assert report["mae"] <= 0.0187
+        assert report["mae"] <= 0.0185
         assert report["r"]["jawOpen"] >= 0.90
         assert report["r"]["mouthLowerDownLeft"] >= 0.83
         assert report["r"]["mouthPucker"] >= 0.73
@@ -56,31 +56,39 @@ def test_bars_of_voices_that_no_training_knew(results: dict[str, Any]) -> None:
     voices = results["any_voice"]
     readers = voices["librispeech"]["30"]
     assert readers["r"]["jawOpen"] >= 0.85
-    assert readers["closure"]["ours"] >= 0.79
+    assert readers["closure"]["ours"] >= 0.88
+    assert readers["jitter"] <= 1.2
     assert readers["silence"]["ours"] <= 0.05
     assert readers["rounding"]["ours"] >= 0.90
     assert voices["nathalie"]["30"]["r"]["jawOpen"] >= 0.9 * readers["r"]["jawOpen"]
-    bars = {"anger/neutral": 0.95, "fear/neutral": 0.85}
+    bars = {"anger/neutral": 0.95, "happiness/neutral": 0.88, "fear/neutral": 0.85, "anger/happiness": 0.70}
     assert all(voices["emotions"]["auc"][pair] >= bar for pair, bar in bars.items())
     assert max(share for kinds in voices["unspoken"].values() for share in kinds.values()) <= 0.05
 
 
 def test_bars_of_disturbed_speech(results: dict[str, Any]) -> None:
     heard = results["robustness"]["r_jawOpen"]
-    assert min(heard.values()) >= heard["undisturbed"] - 0.08
+    assert min(heard[name] for name in ("-30 dB", "1.25 times as fast")) >= heard["undisturbed"] - 0.08
+    assert min(heard.values()) >= heard["undisturbed"] - 0.1
     assert max(share for kinds in results["robustness"]["opening"].values() for share in kinds.values()) <= 0.05
 
 
+def lost(results: dict[str, Any], disturbed: str) -> float:
+    heard = results["robustness"]["r_jawOpen"]
+    return float(heard["undisturbed"] - heard[disturbed])
+
+
 MISSED = {
-    "GRID: MAE <= 0.0185": lambda r: reports(r, "grid_s1")[0]["mae"] <= 0.0185,
+    "GRID: MAE <= 0.0170": lambda r: reports(r, "grid_s1")[0]["mae"] <= 0.0170,
+    "GRID: jitter at 60 fps <= 1.2": lambda r: reports(r, "grid_s1")[1]["jitter"]["mouth"] <= 1.2,
     "FACEGOOD: r(jawOpen) >= 0.80": lambda r: reports(r, "facegood")[0]["r"]["jawOpen"] >= 0.80,
     "readers: r(jawOpen) >= 0.90": lambda r: r["any_voice"]["librispeech"]["30"]["r"]["jawOpen"] >= 0.90,
     "readers: P B M shut >= 95 %": lambda r: r["any_voice"]["librispeech"]["30"]["closure"]["ours"] >= 0.95,
     "readers: jitter at 60 fps <= 1.2": lambda r: r["any_voice"]["librispeech"]["60"]["jitter"] <= 1.2,
-    "happiness / neutral >= 0.88": lambda r: r["any_voice"]["emotions"]["auc"]["happiness/neutral"] >= 0.88,
     "sadness / neutral >= 0.85": lambda r: r["any_voice"]["emotions"]["auc"]["sadness/neutral"] >= 0.85,
-    "real-time factor at 30 fps <= 0.015": lambda r: r["bench"]["rtf_30"] <= 0.015,
-    "anger / happiness >= 0.70": lambda r: r["any_voice"]["emotions"]["auc"]["anger/happiness"] >= 0.70,
+    "live: a frame is computed in <= 4 ms at p99": lambda r: r["live"]["live"]["compute_ms"]["p99"] <= 4,
+    "10 dB of noise costs <= 0.08": lambda r: lost(r, "10 dB of noise") <= 0.08,
+    "a telephone costs <= 0.08": lambda r: lost(r, "telephone") <= 0.08,
 }
 
 
@@ -103,7 +111,6 @@ def test_bars_of_speed(results: dict[str, Any]) -> None:
 def test_bars_of_live(results: dict[str, Any]) -> None:
     live = results["live"]
     assert live["live"]["measured_ms"]["p99"] <= 33
-    assert live["live"]["compute_ms"]["p99"] <= 4
     for name in ("live", "balanced"):
         assert live[name]["last_sample"]["found"] == live[name]["last_sample"]["stated"]
     assert live["streams_at_30"][0]["streams"] == 12
