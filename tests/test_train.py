@@ -31,7 +31,7 @@ from duomorph.train import config, data, finetune, losses, windows  # noqa: E402
 from duomorph.train.beginning import load_checkpoint, set_emotion_directions  # noqa: E402
 from duomorph.train.config import AugmentConfig, LossConfig, Settings, TrainConfig  # noqa: E402
 from duomorph.train.data import Session  # noqa: E402
-from duomorph.train.loop import Trainer, train  # noqa: E402
+from duomorph.train.loop import Trainer, has_bf16, train  # noqa: E402
 from duomorph.train.publish import publish  # noqa: E402
 
 SMALL = ModelConfig(d=16, front=24, band_channels=2, emotion=16, dropout=0.0)
@@ -48,6 +48,12 @@ QUICK = Settings(
 
 def with_train(**changes: object) -> Settings:
     return config.changed(QUICK, {"train": changes})
+
+
+def test_bf16_is_used_only_where_the_processor_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for able, expected in (({"avx2": True, "avx512_f": True}, False), ({"avx512_bf16": True}, True), ({}, False)):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda able=able: able)
+        assert has_bf16(torch.device("cpu")) is expected
 
 
 @pytest.fixture(scope="module")

@@ -50,7 +50,7 @@ class TrainConfig:
     clip: float = 1.0  # of the gradient's norm
     average: float = 0.996  # of the weights, a step: what ships
     seed: int = 0
-    precision: str = "bf16"  # or "fp32"
+    precision: str = "bf16"  # where the device has it; or "fp32"
     compile: bool = True
     start: str = ""  # a checkpoint, or a model file, to begin with; none: from nothing
     style: str = ""  # given to all takes; none: each keeps its own
