@@ -402,7 +402,7 @@ def add_ablate(verbs: Verbs) -> None:
     verb.add_argument("--rows", metavar="NAME", nargs="+", help="default: all")
     verb.add_argument("--seeds", metavar="N", nargs="+", type=int, default=[0, 1], help="default: 0 1")
     verb.add_argument("--clips", type=int, default=200, help="to learn from (default 200)")
-    verb.add_argument("--epochs", type=int, default=8, help="default 8")
+    verb.add_argument("--epochs", type=int, default=17, help="default 17")
     verb.set_defaults(run=_ablate)
 
 
