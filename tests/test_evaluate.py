@@ -342,13 +342,13 @@ def test_deaf_engines_hear_silence(model: dm.Face) -> None:
     no_mel, no_emotion = WithoutMel.open(path), WithoutEmotion.open(path)
     rng = np.random.default_rng(0)
     mel, emotion = rng.normal(-5, 2, (5, 2, 80)).astype(np.float32), rng.normal(0, 9, (1, 264)).astype(np.float32)
-    slot, start = np.zeros(5, np.int64), no_mel.start()
+    slot = np.zeros(5, np.int64)
     plain = dm.model.engine.Engine.open(path)
     silent = np.full_like(mel, -MelConfig.depth)
     neutral = np.tile(np.array(plain.provenance.neutral, np.float32), (1, 3))
     for deaf, given in ((no_mel, (silent, emotion)), (no_emotion, (mel, neutral))):
         np.testing.assert_array_equal(
-            deaf.step(mel, emotion, slot, 0, 6, start)[0], plain.step(*given, slot, 0, 6, start)[0]
+            deaf.step(mel, emotion, slot, 0, 6, deaf.start())[0], plain.step(*given, slot, 0, 6, plain.start())[0]
         )
 
 

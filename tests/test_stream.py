@@ -148,7 +148,7 @@ def test_state_does_not_grow(face: dm.Face, speech: np.ndarray) -> None:
     sizes = []
     for _ in range(20):
         stream.feed(speech)
-        sizes.append(sum(v.nbytes for v in stream._state.values()) + stream._updates.nbytes + stream._poses.nbytes)
+        sizes.append(sum(v.nbytes for v in stream._state.now.values()) + stream._updates.nbytes + stream._poses.nbytes)
     assert max(sizes[5:]) <= max(sizes[:5])
 
 

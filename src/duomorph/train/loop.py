@@ -91,8 +91,7 @@ def has_bf16(device: torch.device) -> bool:
 def keep_memory() -> None:
     """What a step frees stays with the process, where the C library is glibc: by itself it gives every large array back
     to the system, and a step on a CPU spends half of its time on asking for the same pages again."""
-    library = ctypes.CDLL(None) if os.name == "posix" else None
-    if hasattr(library, "mallopt"):
+    if os.name == "posix" and hasattr(library := ctypes.CDLL(None), "mallopt"):
         most = 2**31 - 1
         for option, value in ((_TRIM_THRESHOLD, most), (_TOP_PAD, 2**28), (_MMAP_MAX, 0)):
             library.mallopt(option, value)
