@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 
 from duomorph import arkit, files
 from duomorph.dataset.takes import takes
-from duomorph.mel import MelConfig
+from duomorph.evaluate.metrics import CALM
+from duomorph.model.network import MEL_SILENCE
 from duomorph.train import ablate, data
 from duomorph.train.config import Settings, changed
 from duomorph.train.data import Session
@@ -37,7 +38,7 @@ ALIVE = 0.02  # deviation of a shape that moves
 SILENT = {
     "none": lambda one: one,
     "emotion": lambda one: dataclasses.replace(one, emotion=np.full_like(one.emotion, np.nan)),
-    "mel": lambda one: dataclasses.replace(one, mel=np.full_like(one.mel, -MelConfig.depth)),
+    "mel": lambda one: dataclasses.replace(one, mel=np.full_like(one.mel, MEL_SILENCE)),
 }
 
 
@@ -59,10 +60,10 @@ def scores(checkpoint: Path, sessions: list[Session]) -> dict[str, Any]:
     """What one training came to."""
     network, _ = trained(checkpoint)
     alive = moving(sessions)
-    w_mel = network.stream_weights()[:, 0].detach().numpy()
+    w_mel = network.stream_weights()[:, 0].numpy()
     means = {
         name: float(w_mel[group[alive[group]]].mean())
-        for name, group in (("mouth", arkit.MOUTH), ("brows and cheeks", ablate.EXPRESSIVE))
+        for name, group in (("mouth", arkit.MOUTH), ("brows and cheeks", CALM))
     }
     errors = {name: validate(network, [change(one) for one in sessions]) for name, change in SILENT.items()}
     lost = {
@@ -85,11 +86,10 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--json", type=Path, default=RESULT)
     asked = parser.parse_args()
-    names = ("grid_s1", *([asked.moods] if asked.moods else []))
-    grid = takes("grid_s1", "train")
-    learned = grid[:: max(1, len(grid) // asked.clips)][: asked.clips]
+    names = (ablate.CORPUS, *([asked.moods] if asked.moods else []))
+    learned, held_out = ablate.parts(asked.clips)
     learned += [take for name in names[1:] for take in takes(name, "train")]
-    held_out = takes("grid_s1", "test")[::3] + [take for name in names[1:] for take in takes(name, "test")]
+    held_out += [take for name in names[1:] for take in takes(name, "test")]
     found = {}
     for seed in asked.seeds:
         own = asked.output / f"seed{seed}"

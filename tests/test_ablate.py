@@ -78,7 +78,7 @@ def test_what_is_measured_is_read(tmp_path: Path) -> None:
         folder.mkdir()
         asked = {"clips": 200, "settings": ablate.base(8, seed).to_dict()}
         (folder / "score.json").write_text(json.dumps({"asked": asked, "score": score | {"mae": 0.02 + 0.002 * seed}}))
-    rows = ablate.ablate(tmp_path, ablate.ROWS[:1])
+    rows = ablate.ablate(tmp_path, ablate.ROWS[:1], epochs=8)
     assert "| **full**: nothing left out | 0.0210 ± 0.0010 |" in ablate.markdown(rows)
     assert json.loads((tmp_path / "ablations.json").read_text())["rows"] == rows
     with pytest.raises(SettingError, match="other settings"):

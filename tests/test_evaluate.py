@@ -348,7 +348,7 @@ def test_deaf_engines_hear_silence(model: dm.Face) -> None:
     neutral = np.tile(np.array(plain.provenance.neutral, np.float32), (1, 3))
     for deaf, given in ((no_mel, (silent, emotion)), (no_emotion, (mel, neutral))):
         np.testing.assert_array_equal(
-            deaf.step(mel, emotion, slot, 0, 6, deaf.start())[0], plain.step(*given, slot, 0, 6, plain.start())[0]
+            deaf.step(mel, emotion, slot, 0, 6, deaf.start()), plain.step(*given, slot, 0, 6, plain.start())
         )
 
 

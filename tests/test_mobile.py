@@ -123,7 +123,7 @@ def held(model: Engine, sound: np.ndarray, delay: int, style: int) -> np.ndarray
     ticks = -(-len(sound) * TICK_RATE // SAMPLE_RATE) + delay
     silence = np.zeros(max(0, end_sample(ticks, TICK_RATE) - len(sound)), np.float32)
     mel = log_mel(np.concatenate([sound, silence]))[:ticks]
-    weights, _ = model.step(mel, neutral, np.zeros(ticks, np.int64), style, delay, model.start())
+    weights = model.step(mel, neutral, np.zeros(ticks, np.int64), style, delay, model.start())
     return weights[delay:]
 
 
@@ -224,7 +224,7 @@ def test_functionals_are_held_from_the_call_that_brings_them(ears: Ears, engine:
     voice = np.tile(np.array(engine.provenance.neutral, np.float32), (1, 3)) * 1.3
     found = ears(windows(speech, MANY + 1)[None], [2], [0], [MANY, 1], voice[None])
     mel = log_mel(speech)[: MANY + 1]
-    wanted, _ = engine.step(mel, voice, np.zeros(MANY + 1, np.int64), 0, 2, engine.start())
+    wanted = engine.step(mel, voice, np.zeros(MANY + 1, np.int64), 0, 2, engine.start())
     np.testing.assert_allclose(found[0], wanted, atol=1e-5)
     assert np.abs(wanted[2:] - held(engine, speech, 2, 0)[: MANY - 1]).max() > 1e-3
 

@@ -50,12 +50,6 @@ def with_train(**changes: object) -> Settings:
     return config.changed(QUICK, {"train": changes})
 
 
-def test_bf16_is_used_only_where_the_processor_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    for able, expected in (({"avx2": True, "avx512_f": True}, False), ({"avx512_bf16": True}, True), ({}, False)):
-        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda able=able: able)
-        assert has_bf16(torch.device("cpu")) is expected
-
-
 @pytest.fixture(scope="module")
 def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A corpus in GRID's form whose jaw opens with the loudness of a buzz, and whose other shapes rest."""
@@ -96,6 +90,20 @@ def taught(toy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         torch.set_num_threads(1)
         publish(train(QUICK, run), run / "duomorph.onnx")
     return run
+
+
+def test_bf16_is_used_only_where_the_processor_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for able, expected in (({"avx2": True, "avx512_f": True}, False), ({"avx512_bf16": True}, True), ({}, False)):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda able=able: able)
+        assert has_bf16(torch.device("cpu")) is expected
+
+
+def test_a_processor_without_bf16_learns_in_single_precision(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number, able in enumerate(({}, {"avx512_bf16": True})):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda able=able: able)
+        settings = with_train(precision="bf16")
+        trainer = Trainer(settings, takes("grid_s1", "train"), run / str(number), run.parent / "cache")
+        assert trainer.objective.bf16 is bool(able)
 
 
 @pytest.mark.usefixtures("run")

@@ -209,7 +209,7 @@ class Stream:
             self._listen()
         rows = self._updates[: update[-1] - self._held + 1]
         slot = update - self._held
-        weights, self._state = self._engine.step(mel, rows, slot, self._style, self.delay, self._state, self._stride)
+        weights = self._engine.step(mel, rows, slot, self._style, self.delay, self._state, self._stride)
         self._ticks += len(mel)
         self._updates = self._updates[update[-1] - self._held :]
         self._held = int(update[-1])

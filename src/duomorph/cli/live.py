@@ -59,9 +59,9 @@ def add_live(verbs: Verbs) -> None:
 def _live(arguments: argparse.Namespace) -> int:
     from duomorph import clock, load
     from duomorph.live import Live
-    from duomorph.live.memory import steady
     from duomorph.live.record import Recorder
     from duomorph.live.sinks import open_sink
+    from duomorph.memory import steady
 
     if arguments.list_devices:
         return _list_devices()

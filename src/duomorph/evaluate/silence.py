@@ -24,7 +24,7 @@ class WithoutMel(Engine):
 
     def step(
         self, mel: Float32, emotion: Float32, slot: Slots, style: int, delay: int, state: State, stride: int = 1
-    ) -> tuple[Float32, State]:
+    ) -> Float32:
         return super().step(np.full_like(mel, -MelConfig.depth), emotion, slot, style, delay, state, stride)
 
 
@@ -33,7 +33,7 @@ class WithoutEmotion(Engine):
 
     def step(
         self, mel: Float32, emotion: Float32, slot: Slots, style: int, delay: int, state: State, stride: int = 1
-    ) -> tuple[Float32, State]:
+    ) -> Float32:
         neutral = np.tile(np.array(self.provenance.neutral, dtype=np.float32), WINDOWS)
         return super().step(mel, np.broadcast_to(neutral, emotion.shape).copy(), slot, style, delay, state, stride)
 

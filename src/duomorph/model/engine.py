@@ -1,12 +1,13 @@
-"""The network at run time: ONNX Runtime, state in and out, no torch.
+"""The network at run time: ONNX Runtime, no torch.
 
-One promise: the engine keeps nothing of a voice between calls, so any number of streams and threads may share one.
+One promise: the engine keeps nothing of a voice between calls, so any number of streams and threads may share one: the
+caller owns the state, which goes into the graph and out of it.
 
     engine = Engine.open(path)
-    weights, state = engine.step(mel, emotion, slot, style, delay, engine.start())
+    state = engine.start()
+    weights = engine.step(mel, emotion, slot, style, delay, state)
 
-The graph has ways for one tick, for two, for `MANY` and for `LONG`; a call of another length is cut up. A state is two
-sets of arrays, of which a call reads one and writes the other: from frame to frame nothing large is allocated.
+The graph has ways for one tick, for two, for `MANY` and for `LONG`; a call of another length is cut up.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import onnxruntime as ort
@@ -40,49 +41,62 @@ class _Call:
 
     mel: Float32  # (1, N, 2, 80)
     slot: NDArray[np.int64]  # (1, N)
+    stride: NDArray[np.int64]  # (1,)
     weights: Float32  # (1, N / stride, 52)
-    bindings: tuple[ort.IOBinding, ort.IOBinding]  # from the first set of a state's arrays to the second, and back
+    bindings: list[ort.IOBinding]  # from the first of a state's two sets of arrays to the second, and back
 
 
 class State:
-    """What one voice leaves behind (`now`), and the room for what it leaves next. `Engine.step` spends the state that
-    it is given: go on with the one that it returns, or from `Engine.start`."""
+    """What one voice leaves behind, twice: a call of the graph reads one set of arrays, `now`, and writes the other,
+    and the two change places. So from frame to frame nothing large is allocated. Made by `Engine.start`."""
 
-    def __init__(self, session: ort.InferenceSession, shapes: dict[str, list[int]]) -> None:
-        sets: list[dict[str, Float32]] = [
+    def __init__(self, session: ort.InferenceSession, shapes: dict[str, list[int]], bands: int) -> None:
+        self._session, self._bands = session, bands
+        self._sets: list[dict[str, Float32]] = [
             {name: np.zeros((1, *shape), dtype=np.float32) for name, shape in shapes.items()} for _ in range(2)
         ]
-        self.now, self.room = sets
-        self.style, self.delay = np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64)
-        self._session = session
+        self._turned = 0
+        self._style, self._delay = np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64)
         self._calls: dict[tuple[int, int], _Call] = {}
-        self._turned = False
 
-    def bind(self, ticks: int, stride: int, bands: int) -> _Call:
-        """The arrays of such a call; made once."""
-        if (ticks, stride) not in self._calls:
-            mel = np.zeros((1, ticks, ROWS_PER_TICK, bands), dtype=np.float32)
-            slot, weights = np.zeros((1, ticks), np.int64), np.zeros((1, ticks // stride, arkit.COUNT), np.float32)
-            given = {"mel": mel, "slot": slot, "style": self.style, "delay": self.delay, "stride": np.array([stride])}
-            sets = [self.room, self.now] if self._turned else [self.now, self.room]
-            bindings = []
-            for before, after in (sets, sets[::-1]):
-                binding = self._session.io_binding()
-                for name, array in (given | before).items():
-                    binding.bind_cpu_input(name, array)
-                for name, array in {"weights": weights, **after}.items():
-                    name = name.replace("state_", "next_")
-                    binding.bind_output(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
-                bindings.append(binding)
-            self._calls[ticks, stride] = _Call(mel, slot, weights, (bindings[0], bindings[1]))
-        return self._calls[ticks, stride]
+    @property
+    def now(self) -> dict[str, Float32]:
+        """The set that the next call reads."""
+        return self._sets[self._turned]
 
-    def run(self, call: _Call, emotion: Float32) -> None:
-        """From `now` to `room`, which change places."""
-        binding = call.bindings[self._turned]
+    def call(
+        self, mel: Float32, new: Float32, slot: NDArray[np.int64], style: int, delay: int, stride: int
+    ) -> Float32:
+        """One call of the graph; in `slot` 0 is the update held before, 1 the first of those that are `new`."""
+        key = len(mel), stride
+        call = self._calls.get(key) or self._calls.setdefault(key, self._bound(*key))
+        call.mel[0], call.slot[0], self._style[0], self._delay[0] = mel, slot, style, delay
+        binding, emotion = call.bindings[self._turned], new[None]
         binding.bind_cpu_input("emotion", emotion)
         self._session.run_with_iobinding(binding)
-        self.now, self.room, self._turned = self.room, self.now, not self._turned
+        self._turned = 1 - self._turned
+        weights: Float32 = call.weights[0].copy()
+        return weights
+
+    def _bound(self, ticks: int, stride: int) -> _Call:
+        mel = np.zeros((1, ticks, ROWS_PER_TICK, self._bands), dtype=np.float32)
+        slot = np.zeros((1, ticks), dtype=np.int64)
+        weights = np.zeros((1, ticks // stride, arkit.COUNT), dtype=np.float32)
+        every = np.array([stride], dtype=np.int64)
+        given: dict[str, Any] = {
+            "mel": mel, "slot": slot, "stride": every, "style": self._style, "delay": self._delay,
+        }  # fmt: skip
+        bindings = []
+        for before, after in (self._sets, self._sets[::-1]):
+            binding = self._session.io_binding()
+            after = {name.replace("state_", "next_"): array for name, array in after.items()}
+            for bind, arrays in (
+                (binding.bind_input, given | before), (binding.bind_output, {"weights": weights} | after)
+            ):  # fmt: skip
+                for name, array in arrays.items():
+                    bind(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
+            bindings.append(binding)
+        return _Call(mel, slot, every, weights, bindings)
 
 
 @dataclass(frozen=True)
@@ -144,15 +158,15 @@ class Engine:
 
     def start(self) -> State:
         """The state before the first sample: all zeros."""
-        return State(self._session, self._shapes)
+        return State(self._session, self._shapes, self.config.bands)
 
     def rest(self, style: int, delay: int) -> Float32:
         """(52,) the face after a while of silence; worked out once."""
         if (style, delay) not in self._rests:
             mel = np.full((REST_TICKS, ROWS_PER_TICK, self.config.bands), -MelConfig.depth, dtype=np.float32)
             neutral = np.tile(np.array(self.provenance.neutral, dtype=np.float32), (1, WINDOWS))
-            weights, _ = self.step(mel, neutral, np.zeros(REST_TICKS, dtype=np.int64), style, delay, self.start())
-            self._rests[style, delay] = weights[-1]
+            slot = np.zeros(REST_TICKS, dtype=np.int64)
+            self._rests[style, delay] = self.step(mel, neutral, slot, style, delay, self.start())[-1]
         return self._rests[style, delay]
 
     def step(
@@ -164,28 +178,26 @@ class Engine:
         delay: int,
         state: State,
         stride: int = 1,
-    ) -> tuple[Float32, State]:
+    ) -> Float32:
         """Curves of N ticks of one stream, or of the last of them and every second before it.
 
         Args:
             mel: (N, 2, 80) rows of each tick. emotion: (U, 264), row 0 the update held from the call before.
             slot: (N,) the row of `emotion` that each tick holds. delay: ticks.
-            state: from `start` or from the call before; it is spent.
+            state: from `start`; it goes on by these ticks.
             stride: 1, or 2 for half the curves at little more than half the work.
         Returns:
-            (N, 52) weights of ticks n - delay, every `stride`-th of them, and the state after.
+            (N, 52) weights of ticks n - delay, every `stride`-th of them.
         """
         held = 0 if state.now["state_started"].any() else -1  # row of the update that the state knows
         out = []
         for begin, end in _parts(len(mel), stride):
             last = int(slot[end - 1])
-            call = state.bind(end - begin, 1 if end - begin == 1 else stride, self.config.bands)
-            call.mel[0], call.slot[0] = mel[begin:end], slot[begin:end] - held  # row 1 is the first that is new
-            state.style[0], state.delay[0] = style, delay
-            state.run(call, emotion[None, held + 1 : last + 1])
+            part, new = slice(begin, end), emotion[held + 1 : last + 1]
+            every = 1 if end - begin == 1 else stride
+            out.append(state.call(mel[part], new, slot[part] - held, style, delay, every))
             held = last
-            out.append(call.weights[0].copy())
-        return np.concatenate(out) if len(out) > 1 else out[0], state
+        return np.concatenate(out) if len(out) > 1 else out[0]
 
 
 def _parts(ticks: int, stride: int) -> Iterator[tuple[int, int]]:

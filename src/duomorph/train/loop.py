@@ -11,7 +11,6 @@ there are. Lightning Fabric brings devices, processes and precision.
 
 from __future__ import annotations
 
-import ctypes
 import dataclasses
 import datetime
 import json
@@ -29,7 +28,7 @@ from typing import Any, Final
 import torch
 from lightning_fabric import Fabric
 
-from duomorph import files
+from duomorph import files, memory
 from duomorph.clock import SAMPLE_RATE, TICK_RATE
 from duomorph.corpus import Take
 from duomorph.dataset.takes import sources, takes
@@ -56,7 +55,6 @@ Prepare = Callable[[Network], None]
 Parts = tuple[list[Take], list[Take]]  # to learn from, and held out
 
 SAVE_EVERY_S: Final = 300  # within an epoch
-_TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4  # of mallopt(3)
 
 
 def make_fabric(config: TrainConfig) -> Fabric:
@@ -88,15 +86,6 @@ def has_bf16(device: torch.device) -> bool:
     return any(able.get(name) for name in ("amx_bf16", "avx512_bf16", "avx10_2", "bf16"))
 
 
-def keep_memory() -> None:
-    """What a step frees stays with the process, where the C library is glibc: by itself it gives every large array back
-    to the system, and a step on a CPU spends half of its time on asking for the same pages again."""
-    if os.name == "posix" and hasattr(library := ctypes.CDLL(None), "mallopt"):
-        most = 2**31 - 1
-        for option, value in ((_TRIM_THRESHOLD, most), (_TOP_PAD, 2**28), (_MMAP_MAX, 0)):
-            library.mallopt(option, value)
-
-
 class Trainer:
     """A run in a folder: what it has, one step at a time."""
 
@@ -110,8 +99,6 @@ class Trainer:
             raise SettingError(
                 f"got train.batch {config.batch} for {self.fabric.world_size} processes: expected a multiple of them"
             )
-        if self.fabric.device.type == "cpu":
-            keep_memory()
         torch.manual_seed(config.seed)
         self.takes = learned
         before = Beginning.read(Path(config.start)) if config.start else None
@@ -133,6 +120,8 @@ class Trainer:
             rounds = dataclasses.replace(settings.augment, rounds=min(2, settings.augment.rounds))
             alone = short and config.alone > 0
             self.alone = data.build(short, rounds, config.seed, cache, alone=True) if alone else []
+        if self.fabric.device.type == "cpu":
+            memory.keep()
         self.draw = windows.Sampler(self.sessions, self.alone, settings)
         hidden = dataclasses.replace(settings, train=dataclasses.replace(config, start=config.start and "previous run"))
         self.runs.append(json.dumps(hidden.to_dict()))
