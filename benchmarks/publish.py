@@ -32,7 +32,7 @@ RESULTS = Path(__file__).parent / "results"
 TARGETS = (
     ROOT / "README.md", ROOT / "src" / "duomorph" / "weights" / "MODEL_CARD.md", ROOT / "docs" / "claims.md",
     ROOT / "docs" / "ablations.md", ROOT / "docs" / "life.md", ROOT / "docs" / "live.md",
-    ROOT / "docs" / "mobile.md", ROOT / "docs" / "performance.md",
+    ROOT / "docs" / "mobile.md", ROOT / "docs" / "performance.md", ROOT / "docs" / "scale.md",
 )  # fmt: skip
 CORPORA = ("grid_s1", "facegood")
 DELAYS = (0, 17, 33, 50, 67, 100, 133, 200)
@@ -476,6 +476,48 @@ def peers() -> str:
     return "\n".join([*lines, "", result["note"]] if result["note"] else lines)
 
 
+def dialogue() -> str:
+    """What a night's dialogue costs."""
+    result = _load("dialogue")
+    speed, many, bad, ray = (result[part] for part in ("speed", "list", "bad", "ray"))
+    assert ray["byte_identical"]
+    assert ray["killed_byte_identical"]
+    rows = [
+        ("a line of 10 s, `duomorph animate`, one process", f"{speed['plain_one_s']:.3f} s"),
+        ("a line of 10 s, `duomorph batch --jobs 1`", f"{speed['batch_one_s']:.3f} s, {speed['overhead']:+.1%}: the "
+         "ledger and its commits are another process's work"),
+        ("1,000 hours of sound", f"{speed['core_hours_of_1000']:.0f} hours of one core"),
+        ("two workers", f"{speed['two_over_one']:.2f} times one, best against best of {speed['rounds']} rounds; median "
+         f"of rounds {speed['two_over_one_median']:.2f}; two plain processes {speed['control_two_over_one']:.2f}"),
+        (f"{many['lines']:,} lines listed, ledgered, and their results recorded", f"{many['peak_mb']:.0f} MB at most"),
+        (f"{bad['bad_failed']:,} bad sounds among {bad['good_done']:,} good ones", f"{bad['good_done']:,} done, "
+         f"{bad['bad_failed']:,} failed with a reason in a line, exit code {bad['exit_code']}"),
+        (f"`kill -9` of the main process at {result['kill']['moments']} random moments, then `--resume`", "the same "
+         "bytes as undisturbed, no orphan file"),
+        ("two nodes of a Ray cluster, a core each, on this machine", "the same bytes as two processes"),
+        ("one of them killed (its raylet, kill -9) midway", "every line done once, the same bytes, no half file"),
+    ]  # fmt: skip
+    return "\n".join(["| | |", "|---|---|", *(f"| {told} | {found} |" for told, found in rows)])
+
+
+HOURS, MACHINES, CORES = 100_000, 100, 16
+
+
+def cloud() -> str:
+    """The arithmetic of a large job."""
+    speed = _load("dialogue")["speed"]
+    each = speed["core_hours_of_1000"]
+    cores = HOURS / 1000 * each
+    workers = MACHINES * CORES
+    return (
+        f"A hundred thousand hours of sound, by the number above: {HOURS:,} h × {each:.1f} core hours / 1,000 h = "
+        f"{cores:,.0f} core hours. On {MACHINES} machines of {CORES} cores like these {cores:,.0f} / {workers:,} = "
+        f"{cores / workers:.1f} hours if cores add up; at an assumed 0.04 for an hour of a core, {0.04 * cores:.0f}. "
+        f"Lines of 10 s would be 36 million, and one process cannot hand out to {workers:,} workers: {workers:,} / "
+        f"{speed['batch_one_s']:.2f} s = {workers / speed['batch_one_s']:,.0f} a second."
+    )
+
+
 def footprint() -> str:
     """Memory, start, and cost against length and voices."""
     b = _load("bench_long")
@@ -513,7 +555,7 @@ TABLES = {
     "ablations": ablations, "claims": claims, "accuracy": accuracy, "delay": delay, "speed": speed, "voices": voices,
     "moods": moods, "left_out": left_out, "disturbed": disturbed, "live": live, "sources": sources,
     "life": life, "closures": closures, "small": small, "operations": operations, "floor": floor, "peers": peers,
-    "footprint": footprint, "buffers": buffers,
+    "footprint": footprint, "buffers": buffers, "dialogue": dialogue, "cloud": cloud,
 }  # fmt: skip
 
 
