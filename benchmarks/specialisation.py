@@ -82,7 +82,7 @@ def main() -> None:
     parser.add_argument("moods", nargs="?", help="data set of emotional speech, made by recipes/articulate.py")
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--clips", type=int, default=200, help="of GRID (200)")
-    parser.add_argument("--epochs", type=int, default=15)
+    parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--json", type=Path, default=RESULT)
     asked = parser.parse_args()
