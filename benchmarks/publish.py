@@ -328,6 +328,9 @@ def ablations() -> str:
     return f"{told}\n\n{markdown(result['rows'])}"
 
 
+LAST_DIGIT = 1e-4  # of the scores
+
+
 def _against(row: str) -> tuple[str, str, str, str]:
     """Command, data, measured and verdict of a part of the design: the full network and the one without it."""
     result = _load("ablations")
@@ -341,7 +344,7 @@ def _against(row: str) -> tuple[str, str, str, str]:
             for values in ([score[key] for score in scores[which]] for which in ("full", row))
         )
         gain = sign * (full - other)
-        better += [(gain > 0, name)] if abs(gain) > off + spread else []
+        better += [(gain > 0, name)] if abs(gain) > off + spread + LAST_DIGIT else []
         told.append(f"{name} {full:.{digits}f} ± {off:.{digits}f}, {row} {other:.{digits}f} ± {spread:.{digits}f}")
     seeds = min(len(scores["full"]), len(scores[row]))
     if len({way for way, _ in better}) == 1:
