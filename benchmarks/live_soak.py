@@ -26,8 +26,8 @@ import duomorph
 from duomorph import bench, files
 from duomorph.clock import frame_count
 from duomorph.live import Live, Paced
-from duomorph.live.memory import steady
 from duomorph.live.sinks import Sink, open_sink
+from duomorph.memory import steady
 from duomorph.wire import Command
 
 FPS = 60
