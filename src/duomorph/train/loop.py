@@ -77,7 +77,7 @@ def can_compile(fabric: Fabric) -> bool:
 
 
 def has_bf16(device: torch.device) -> bool:
-    """Whether the device multiplies bfloat16 by itself: one that only pretends to is ten times slower than in float32."""
+    """Whether the device multiplies bfloat16 by itself: where it only pretends to, float32 is ten times as fast."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if device.type != "cpu":
