@@ -353,7 +353,8 @@ def _against(row: str) -> tuple[str, str, str, str]:
         verdict = "mixed" if better else "no difference beyond the seeds'"
     verdict = f"{verdict}, in short runs" if seeds > 1 else "open: one seed"
     measured = "; ".join(told)
-    data = f"{result['clips']} GRID clips, {result['epochs']} epochs, {seeds} seed{'s' * (seeds > 1)}, half the width"
+    data = f"{result['clips']} GRID clips, {result['epochs']} epochs, {seeds} seed{'s' * (seeds > 1)}"
+    data += f", d = {result['model']['d']}"
     return "`duomorph ablate`", data, measured, verdict
 
 

@@ -36,12 +36,13 @@ def test_buffers_are_found_once_and_whole(face: dm.Face) -> None:
 
 def test_a_voice_stays_as_large_as_it_is(face: dm.Face, sample: Path) -> None:
     stream, sizes = face.stream(60, delay_ms=17), []
+    room = sum(part.nbytes for part in stream._state.now.values())  # of the state's second set, for the next call
     sound = bench.speech(44, sample)
     for number, begin in enumerate(range(0, len(sound), 533)):
         stream.feed(sound[begin : begin + 533])
         if number % 7 == 0:
             sizes.append(sum(footprint.buffers(stream).values()))
-    assert max(sizes) < 1_600_000  # the network's state twice: read and written
+    assert max(sizes) - room < 1_100_000
     assert max(sizes[len(sizes) // 2 :]) <= 1.02 * max(sizes[: len(sizes) // 2])
 
 
