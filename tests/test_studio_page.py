@@ -47,6 +47,7 @@ NOISE = (
     "was preloaded using link preload",
 )  # of servers that were ended, and of a head that nobody can draw
 SMALL = {"width": 900, "height": 620}
+LOOP_S = 0.065  # what `pressure` times, on a server's core of 2021 that nobody else disturbs
 PATIENCE_S = 90  # with a machine that draws in software and works for others too
 
 
@@ -183,23 +184,24 @@ def word(tmp_path_factory: pytest.TempPathFactory, speech: np.ndarray) -> Path:
 
 
 def pressure() -> float:
-    """How many times longer work takes here now than where nobody else works."""
-    began, mine = time.perf_counter(), time.process_time()
-    while time.process_time() - mine < 0.1:
-        pass
-    return (time.perf_counter() - began) / 0.1
+    """How many times longer work takes here now than where nobody else works: what other programs take of this
+    machine, and what its host takes of it, which no clock of its own shows. Never under 1."""
+    began = time.perf_counter()
+    sum(k * k for k in range(1_000_000))
+    return max(1.0, (time.perf_counter() - began) / LOOP_S)
 
 
 def test_the_face_is_there_two_seconds_after_the_command(chromium: Browser, tmp_path: Path) -> None:
     took: list[float] = []
-    while len(took) < 3 and min(took, default=9) > 2:  # the first warms the machine up
-        before, began = pressure(), time.time()
-        with running(tmp_path / "private") as one, closing(chromium.new_context(viewport=SMALL)) as room:
+    while len(took) < 5 and min(took, default=9) > 2:  # the first warms the machine up
+        with closing(chromium.new_context(viewport=SMALL)) as room:  # the user's browser is open
             page = room.new_page()
-            page.goto(one.url, wait_until="commit")
-            until(page, "performance.getEntriesByName('face').length")
-            seen = page.evaluate("performance.getEntriesByName('face')[0].startTime + performance.timeOrigin")
-        took.append((seen / 1000 - began) / max(before, pressure()))
+            before, began = pressure(), time.time()
+            with running(tmp_path / "private") as one:
+                page.goto(one.url, wait_until="commit")
+                until(page, "performance.getEntriesByName('face').length")
+                seen = page.evaluate("performance.getEntriesByName('face')[0].startTime + performance.timeOrigin")
+                took.append((seen / 1000 - began) / ((before + pressure()) / 2))
     assert min(took) <= 2, took
 
 
