@@ -106,6 +106,18 @@ def test_a_processor_without_bf16_learns_in_single_precision(run: Path, monkeypa
         assert trainer.objective.bf16 is bool(able)
 
 
+def test_the_choice_between_the_streams_has_a_rate_of_its_own(run: Path) -> None:
+    moved = []
+    for times in (1.0, 7.0):
+        settings = with_train(streams_rate=times)
+        trainer = Trainer(settings, takes("grid_s1", "train"), run / str(times), run.parent / "cache")
+        before = trainer.network.streams.detach().clone()
+        trainer.train_step()
+        moved.append(float((trainer.network.streams - before).detach().abs().max()))
+    assert moved[0] > 0
+    assert moved[1] == pytest.approx(7 * moved[0], rel=1e-3)
+
+
 @pytest.mark.usefixtures("run")
 def test_a_toy_corpus_becomes_a_face(taught: Path) -> None:
     run = taught

@@ -45,6 +45,7 @@ class TrainConfig:
     soften: int = 5  # ticks of a Hann window over the labels, odd: no face moves faster, and noise is not learned
     unmoved: float = 0.2  # share of windows whose emotion stands at the mean, so that the mouth manages without
     rate: float = 1.5e-3  # of AdamW at its highest
+    streams_rate: float = 10.0  # times that, of each shape's choice between the streams
     warm_up_steps: int = 100
     decay: float = 0.02
     clip: float = 1.0  # of the gradient's norm

@@ -144,10 +144,16 @@ class Trainer:
         objective = Objective(self.network, settings.loss, compiled, bf16, config.learn)
         self.learned = objective.runs
         open_to_change = [p for p in objective.parameters() if p.requires_grad]
-        decayed = [p for p in open_to_change if p.ndim > 1 and config.learn != "style"]
-        plain = [p for p in open_to_change if p.ndim <= 1 or config.learn == "style"]
+        streams = [p for p in open_to_change if p is self.network.streams]
+        others = [p for p in open_to_change if p is not self.network.streams]
+        decayed = [p for p in others if p.ndim > 1 and config.learn != "style"]
+        plain = [p for p in others if p.ndim <= 1 or config.learn == "style"]
         optimizer = torch.optim.AdamW(
-            [{"params": decayed, "weight_decay": config.decay}, {"params": plain, "weight_decay": 0.0}],
+            [
+                {"params": decayed, "times": 1.0, "weight_decay": config.decay},
+                {"params": plain, "times": 1.0, "weight_decay": 0.0},
+                {"params": streams, "times": config.streams_rate, "weight_decay": 0.0},
+            ],
             lr=config.rate,
             betas=(0.9, 0.98),
         )
@@ -190,7 +196,7 @@ class Trainer:
         for network in (self.network, self.average):
             network.tau.fill_(model.tau_start + (model.tau - model.tau_start) * progress)
         for group in self.optimizer.param_groups:
-            group["lr"] = self.rate(self.step)
+            group["lr"] = self.rate(self.step) * group["times"]
         torch.manual_seed((config.seed * 100_003 + self.step) * 1009 + fabric.global_rank)  # dropout
         self.network.train()
         drawn, every = self.draw(self.step, progress)
