@@ -34,6 +34,7 @@ from duomorph.train.publish import trained
 from duomorph.train.validate import validate
 
 RESULT = Path(__file__).parent / "results" / "specialisation.json"
+STREAMS_RATE = 10.0
 ALIVE = 0.02  # deviation of a shape that moves
 SILENT = {
     "none": lambda one: one,
@@ -43,8 +44,9 @@ SILENT = {
 
 
 def settings(names: tuple[str, ...], epochs: int, seed: int) -> Settings:
-    """Those of the ablations, both styles drawn alike."""
-    return changed(dataclasses.replace(ablate.base(epochs, seed), data=names), {"train": {"balance": 1.0}})
+    """Those of the ablations, both styles drawn alike, and a rate of its own for the choice between the streams."""
+    more = {"balance": 1.0, "streams_rate": STREAMS_RATE}
+    return changed(dataclasses.replace(ablate.base(epochs, seed), data=names), {"train": more})
 
 
 def moving(sessions: list[Session]) -> NDArray[np.bool_]:
@@ -101,6 +103,7 @@ def main() -> None:
         print(json.dumps({seed: found[str(seed)]}), flush=True)
     result = {
         "data": [Path(name).name for name in names], "clips": asked.clips, "epochs": asked.epochs, "tau": how.model.tau,
+        "streams_rate": how.train.streams_rate,
         "apart": [one["apart"] for one in found.values()], "seeds": found,
     }  # fmt: skip
     files.write(asked.json, (json.dumps(result, indent=1) + "\n").encode())

@@ -184,24 +184,28 @@ def word(tmp_path_factory: pytest.TempPathFactory, speech: np.ndarray) -> Path:
 
 
 def pressure() -> float:
-    """How many times longer work takes here now than where nobody else works: what other programs take of this
-    machine, and what its host takes of it, which no clock of its own shows. Never under 1."""
-    began = time.perf_counter()
-    sum(k * k for k in range(1_000_000))
-    return max(1.0, (time.perf_counter() - began) / LOOP_S)
+    """How many times longer work takes here now than where nobody else works, 1 to 2: what other programs take of this
+    machine, and what its host takes of it, which no clock of its own shows."""
+    took = []
+    for _ in range(3):
+        began = time.perf_counter()
+        sum(k * k for k in range(1_000_000))
+        took.append(time.perf_counter() - began)
+    return min(2.0, max(1.0, sorted(took)[1] / LOOP_S))
 
 
 def test_the_face_is_there_two_seconds_after_the_command(chromium: Browser, tmp_path: Path) -> None:
     took: list[float] = []
-    while len(took) < 5 and min(took, default=9) > 2:  # the first warms the machine up
+    while len(took) < 3 and min(took, default=9) > 2:  # the first warms the machine up
+        before = pressure()
         with closing(chromium.new_context(viewport=SMALL)) as room:  # the user's browser is open
             page = room.new_page()
-            before, began = pressure(), time.time()
+            began = time.time()
             with running(tmp_path / "private") as one:
                 page.goto(one.url, wait_until="commit")
                 until(page, "performance.getEntriesByName('face').length")
                 seen = page.evaluate("performance.getEntriesByName('face')[0].startTime + performance.timeOrigin")
-                took.append((seen / 1000 - began) / ((before + pressure()) / 2))
+        took.append((seen / 1000 - began) / ((before + pressure()) / 2))
     assert min(took) <= 2, took
 
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from copy import deepcopy
 from fractions import Fraction
 from pathlib import Path
 
@@ -107,14 +108,17 @@ def test_a_processor_without_bf16_learns_in_single_precision(run: Path, monkeypa
 
 
 def test_the_choice_between_the_streams_has_a_rate_of_its_own(run: Path) -> None:
-    moved = []
+    moved, others = [], []
     for times in (1.0, 7.0):
         settings = with_train(streams_rate=times)
         trainer = Trainer(settings, takes("grid_s1", "train"), run / str(times), run.parent / "cache")
-        before = trainer.network.streams.detach().clone()
+        before = deepcopy(trainer.network)
         trainer.train_step()
-        moved.append(float((trainer.network.streams - before).detach().abs().max()))
+        for name, steps in (("streams", moved), ("queries", others)):
+            change = (getattr(trainer.network, name) - getattr(before, name)).detach()
+            steps.append(float(change.abs().max()))
     assert moved[0] > 0
+    assert others[1] == pytest.approx(others[0])
     assert moved[1] == pytest.approx(7 * moved[0], rel=1e-3)
 
 

@@ -45,7 +45,7 @@ class TrainConfig:
     soften: int = 5  # ticks of a Hann window over the labels, odd: no face moves faster, and noise is not learned
     unmoved: float = 0.2  # share of windows whose emotion stands at the mean, so that the mouth manages without
     rate: float = 1.5e-3  # of AdamW at its highest
-    streams_rate: float = 10.0  # times that, of each shape's choice between the streams
+    streams_rate: float = 1.0  # times that, of each shape's choice between the streams
     warm_up_steps: int = 100
     decay: float = 0.02
     clip: float = 1.0  # of the gradient's norm
@@ -67,6 +67,8 @@ class TrainConfig:
                 f"{self.window_frames}, stride_start {self.stride_start}, stride {self.stride}, validate_every "
                 f"{self.validate_every}: expected all at least 1, stride_start not under stride; change them"
             )
+        if self.streams_rate <= 0:
+            raise SettingError(f"got train.streams_rate {self.streams_rate}: expected more than 0; set it")
         if self.soften < 1 or self.soften % 2 == 0:
             raise SettingError(f"got train.soften {self.soften}: expected an odd number, 1 leaves it out; set it")
         known = self.learn in ("all", "front", "emotion", "style")

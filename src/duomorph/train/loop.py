@@ -152,7 +152,7 @@ class Trainer:
             [
                 {"params": decayed, "times": 1.0, "weight_decay": config.decay},
                 {"params": plain, "times": 1.0, "weight_decay": 0.0},
-                {"params": streams, "times": config.streams_rate, "weight_decay": 0.0},
+                {"params": streams, "times": config.streams_rate, "weight_decay": config.decay / config.streams_rate},
             ],
             lr=config.rate,
             betas=(0.9, 0.98),
