@@ -490,6 +490,7 @@ def test_settings_are_checked(tmp_path: Path) -> None:
         ["--model.front"], ["--loss", "3"], ["--train.precision", "int3"], ["--train.stride", "64"], ["--model.d", "7"],
         ["--train.shares", "[\"grid\"]"], ["--train.shares", "[3]"],
         ["--train.shares", "[\"grid=0\"]"], ["--train.often", "[\"a\"]"], ["--train.soften", "4"],
+        ["--train.streams_rate", "0"],
     ):  # fmt: skip
         with pytest.raises(DuomorphError, match="expected"):
             config.read(None, bad)
