@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 import duomorph as dm  # noqa: E402
 from duomorph import arkit  # noqa: E402
 from duomorph.errors import ModelError  # noqa: E402
+from duomorph.model import graph  # noqa: E402
 from duomorph.model.card import Provenance  # noqa: E402
 from duomorph.model.config import UPDATE_TICKS, ModelConfig  # noqa: E402
 from duomorph.model.engine import Engine  # noqa: E402
@@ -220,6 +222,7 @@ def test_information_balance_is_computed() -> None:
     assert config.d_mel(60) / config.d_emotion == pytest.approx(160.9, abs=0.05)
 
 
+@pytest.mark.parametrize("network", ["shipped", "textbook"], indirect=True)  # a minute each
 def test_onnx_and_safetensors_are_the_network(network: Network, tmp_path: Path) -> None:
     learned = (((0.5, 0.5),) * 52, (0.0,) * 52)
     provenance = Provenance("MIT", "2026-01-01", 0, ("{}",), (), (0.0,) * 88, "grid", 1, *learned)
@@ -250,7 +253,32 @@ def test_onnx_and_safetensors_are_the_network(network: Network, tmp_path: Path) 
         load_model(foreign)
 
 
-def test_the_graph_is_written_anew_from_the_weights_alone(tmp_path: Path, face: dm.Face, speech: np.ndarray) -> None:
+def test_a_network_of_the_form_that_ships_gets_the_graph_that_ships(
+    tmp_path: Path, face: dm.Face, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    traced: list[Network] = []
+    monkeypatch.setattr(graph, "_traced", traced.append)  # and nothing comes of it
+    known, provenance = load_model(Path(face.info().path).with_suffix(".safetensors"))
+    network = shaken(replace(known.config, styles=("one", "two", "three", "four", "five"), dropout=0.3))
+    export(network, provenance, tmp_path / "m.onnx")
+    assert not traced
+    engine, given = Engine.open(tmp_path / "m.onnx"), inputs(network.config, batch=1)
+    slot = given["slot"][0].numpy()
+    weights = engine.step(given["mel"][0].numpy(), given["emotion"][0].numpy(), slot, 4, 6, engine.start())
+    with torch.no_grad():
+        expected, _ = network(**given | {"style": torch.tensor([4])}, state=network.start(1))
+    np.testing.assert_allclose(weights, expected[0].numpy(), atol=1e-5)
+    network.norm.eps = 0.1  # as if its code had changed
+    with pytest.raises(ModelError, match="gives other curves"):
+        export(network, provenance, tmp_path / "other.onnx")
+    assert traced == [network]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["m.onnx", "m.safetensors"]
+
+
+def test_the_graph_is_written_anew_from_the_weights_alone(
+    tmp_path: Path, face: dm.Face, speech: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(graph, "_shipped", lambda network: None)
     shipped, copy = Path(face.info().path), tmp_path / "anew" / "duomorph.onnx"
     weights = shipped.with_suffix(".safetensors")
     export(*load_model(weights), copy, weights=weights)

@@ -509,6 +509,48 @@ def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
         publish(tmp_path / "absent.pt", tmp_path / "m.onnx")
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_helpers_end_with_a_training_that_is_killed(run: Path) -> None:
+    """They make features, hours of them, and nobody would end them."""
+    script = """if True:
+        from pathlib import Path
+        from duomorph.dataset.takes import takes
+        from duomorph.train import config, data
+        if __name__ == "__main__":
+            data.POOL_S = 0
+            data.build(takes("grid_s1", "train") * 40, config.AugmentConfig(noise=0.0), 0, Path("cache"))
+    """
+    file = run.parent.parent / "build.py"
+    file.write_text(script)
+    parent = subprocess.Popen([sys.executable, file], cwd=file.parent)
+    try:
+        deadline = time.monotonic() + 120
+        while len(helpers := children(parent.pid)) < 2:
+            assert parent.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    finally:
+        parent.kill()
+        parent.wait()
+    deadline = time.monotonic() + 60
+    while any(Path(f"/proc/{pid}").exists() for pid in helpers):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+def children(of: int) -> list[int]:
+    """Processes that the process `of` started."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            _, _, words = stat.read_text().rpartition(") ")
+        except OSError:  # it has ended
+            continue
+        if int(words.split()[1]) == of:
+            found.append(int(stat.parent.name))
+    return found
+
+
 def test_a_start_of_another_form_is_refused_before_anything_is_made(run: Path, taught: Path, tmp_path: Path) -> None:
     start = {"train": {"start": str(taught / "checkpoint.pt")}, "model": {"d": 32}}
     with pytest.raises(ModelError, match="its d is 16, this run's 32; expected the same"):

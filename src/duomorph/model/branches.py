@@ -1,6 +1,7 @@
 """Several graphs of one network as one ONNX model, which takes the way that suits the call.
 
-One promise: every way reads the same weights, and what depends on them alone is computed once, when it is loaded.
+One promise: every way reads the same weights, which keep their names, and what depends on them alone is computed once,
+when it is loaded.
 
     graph = Branches()
     graph.choose(graph.over("mel", 1), graph.way(block), graph.way(tick))
@@ -22,13 +23,14 @@ from onnxscript import optimizer
 from torch import nn
 
 OPSET = 20
+UNDER = "network."  # what the names of weights begin with in a graph
 Values = Mapping[str, tuple[int, Sequence[str | int]]]
 _value = helper.make_tensor_value_info
 
 
-def lean(model: onnx.ModelProto, weights_under: str) -> onnx.ModelProto:
-    """Without what the exporter does in steps whose result is known; the weights, by their names, stay as they are."""
-    weights = [value for value in model.graph.initializer if value.name.startswith(weights_under)]
+def lean(model: onnx.ModelProto, kept_under: str) -> onnx.ModelProto:
+    """Without what the exporter does in steps whose result is known; constants of such names stay as they are."""
+    weights = [value for value in model.graph.initializer if value.name.startswith(kept_under)]
     for value in weights:  # what is an input the optimiser does not know, and leaves alone
         model.graph.initializer.remove(value)
         model.graph.input.append(helper.make_tensor_value_info(value.name, value.data_type, value.dims))
@@ -47,7 +49,7 @@ def traced(
     dynamic: tuple[Any, ...],
     inputs: list[str],
     outputs: list[str],
-    weights_under: str,
+    kept_under: str = UNDER,
 ) -> onnx.GraphProto:
     """One torch module as a graph, made lean."""
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # packages that it misses and we do not need
@@ -65,7 +67,7 @@ def traced(
             verbose=False,
         )
     assert program is not None
-    return lean(program.model_proto, weights_under).graph
+    return lean(program.model_proto, kept_under).graph
 
 
 class Branches:
@@ -175,9 +177,9 @@ class Branches:
         bare = TensorProto()
         bare.CopyFrom(value)
         bare.name = bare.doc_string = ""
-        name = self._names.setdefault(
-            bare.SerializeToString(deterministic=True), f"{self._prefix}constant.{len(self._names)}"
-        )
+        key, number = bare.SerializeToString(deterministic=True), len(self._names)
+        weight = value.name.startswith(UNDER)
+        name = value.name if weight else self._names.setdefault(key, f"{self._prefix}constant.{number}")
         if name not in self.constants:
             bare.name = name
             self.constants[name] = bare

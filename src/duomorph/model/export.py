@@ -11,31 +11,28 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import onnx
 import torch
-from onnx import numpy_helper
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from duomorph import arkit, files
-from duomorph.clock import ROWS_PER_TICK
 from duomorph.errors import ModelError
-from duomorph.model.branches import Branches, Values, traced
+from duomorph.model.branches import UNDER
 from duomorph.model.card import FEATURES, GRAPH, KIND, SOUND_GRAPH, Provenance, read_metadata
-from duomorph.model.config import LONG, MANY, ModelConfig
+from duomorph.model.config import ModelConfig
+from duomorph.model.graph import to_onnx
 from duomorph.model.network import Network
 from duomorph.model.packing import pack, unpack_inside
 from duomorph.model.pte import METHODS, export_pte
-from duomorph.model.runtime import HEARD, MEMORY, Held, Mood, Ticks, shapes
+from duomorph.model.runtime import shapes
 from duomorph.model.sound import BEFORE, add_ears
 
-UNDER = "network."  # what the names of weights begin with in a way
 SHARED_BYTES = 1024  # smaller constants stay in the graph
 STORES = {"onnx": "fp32", "onnx-fp16": "fp16", "onnx-int8": "int8"}  # how a format keeps matrices
 
@@ -50,99 +47,21 @@ def metadata(config: ModelConfig, provenance: Provenance) -> dict[str, str]:
     }
 
 
-def to_onnx(network: Network) -> onnx.ModelProto:
-    """The graph: inputs and `state_*`, outputs `weights` and `next_*`; batch and updates are free.
-
-    `stride`: 1; or 2, for the last of every two ticks. `mel`: 2 ticks, `MANY` or `LONG`, or of stride 1 a single one.
-    `emotion`: the updates that are new, none too. `slot`: 0 for the update held before, 1 for the first new one, ...;
-    the last tick holds the last.
-    """
-    network.eval()
-    c = network.config
-    sizes = shapes(c)
-    batch = {0: torch.export.Dim("batch", min=1)}
-    voice = (torch.zeros(2, dtype=torch.long), torch.zeros(2, dtype=torch.long))  # style, delay
-
-    def ticks(count: int, stride: int) -> onnx.GraphProto:
-        moods, keys = torch.zeros(2, 3, *sizes["mood"]), torch.zeros(2, *sizes["keys"])
-        slot = torch.zeros(2, count, dtype=torch.long)
-        several = batch | {1: torch.export.Dim("moods", min=1)}
-        return traced(
-            Ticks(network, stride),
-            (torch.zeros(2, count, 2, c.bands), moods, keys, slot, *voice, *_zeros(sizes, MEMORY)),
-            (batch, several, batch, batch, batch, batch, (batch,) * len(MEMORY)),
-            ["mel", "moods", "next_keys", "slot", "style", "delay", *_named("state", MEMORY)],
-            ["weights", *_named("next", MEMORY)],
-            UNDER,
-        )
-
-    heard = _named("state", HEARD)
-    after = [*_named("next", HEARD), "moods"]
-    held = traced(Held(), tuple(_zeros(sizes, HEARD)), ((batch,) * len(HEARD),), heard, after, UNDER)
-    several = batch | {1: torch.export.Dim("updates", min=1)}
-    mood = traced(
-        Mood(network),
-        (torch.zeros(2, 3, c.emotion_inputs), *voice, *_zeros(sizes, HEARD)),
-        (several, batch, batch, (batch,) * len(HEARD)),
-        ["emotion", "style", "delay", *heard],
-        after,
-        UNDER,
-    )
-    graph = Branches()
-    graph.choose(graph.over("emotion", 0), graph.way(mood), graph.way(held))
-
-    def several_ticks(stride: int) -> onnx.GraphProto:
-        few = graph.either(graph.over("mel", 2), graph.way(ticks(MANY, stride)), graph.way(ticks(2, stride)))
-        return graph.either(graph.over("mel", MANY), graph.way(ticks(LONG, stride)), few)
-
-    many, second = several_ticks(1), several_ticks(2)
-    every = graph.either(graph.over("mel", 1), many, graph.way(ticks(1, 1)))
-    graph.choose(graph.once("Greater", ["stride", graph.integer(1)]), second, every)
-    floats, integers = int(onnx.TensorProto.FLOAT), int(onnx.TensorProto.INT64)
-    kinds: Values = {
-        "mel": (floats, ["batch", "ticks", ROWS_PER_TICK, c.bands]),
-        "emotion": (floats, ["batch", "updates", c.emotion_inputs]),
-        "slot": (integers, ["batch", "ticks"]),
-        "style": (integers, ["batch"]),
-        "delay": (integers, ["batch"]),
-        "stride": (integers, [1]),
-        **{f"state_{name}": (floats, ["batch", *shape]) for name, shape in sizes.items()},
-    }
-    results: Values = {
-        "weights": (floats, ["batch", "frames", arkit.COUNT]),
-        **{f"next_{name}": (floats, ["batch", *shape]) for name, shape in sizes.items()},
-    }
-    return graph.model(kinds, results)
-
-
-def _named(prefix: str, names: Iterable[str]) -> list[str]:
-    return [f"{prefix}_{name}" for name in names]
-
-
-def _zeros(sizes: dict[str, tuple[int, ...]], names: Iterable[str]) -> list[Tensor]:
-    return [torch.zeros(2, *sizes[name]) for name in names]
-
-
 def share_weights(model: onnx.ModelProto, weights: bytes, location: str) -> None:
-    """Let the graph's constants that stand in a safetensors file be read from there.
+    """Let the graph's weights be read from the safetensors file they stand in.
 
     ONNX's external data names a file, an offset and a length; a safetensors file is eight bytes of header length, a
     JSON header with each tensor's place, and the tensors as they are.
     """
     header = int.from_bytes(weights[:8], "little")
-    places: dict[bytes, tuple[int, int]] = {}
-    for name, entry in json.loads(weights[8 : 8 + header]).items():
-        if name != "__metadata__":
-            begin, end = (8 + header + offset for offset in entry["data_offsets"])
-            places[weights[begin:end]] = (begin, end - begin)
+    entries = json.loads(weights[8 : 8 + header])
     for constant in model.graph.initializer:
-        data = numpy_helper.to_array(constant).tobytes()
-        if len(data) >= SHARED_BYTES and data in places:
-            offset, length = places[data]
+        entry = entries.get(constant.name.removeprefix(UNDER))
+        if entry and len(constant.raw_data) >= SHARED_BYTES:
+            begin, end = (8 + header + offset for offset in entry["data_offsets"])
             constant.ClearField("raw_data")
-            constant.ClearField("float_data")
             constant.data_location = onnx.TensorProto.EXTERNAL
-            for key, value in (("location", location), ("offset", offset), ("length", length)):
+            for key, value in (("location", location), ("offset", begin), ("length", end - begin)):
                 constant.external_data.add(key=key, value=str(value))
 
 
@@ -176,7 +95,7 @@ def export(
     kept = weights.read_bytes() if weights and store == "fp32" else save(tensors, metadata=meta)
     beside = path.with_suffix(".safetensors")
     model = to_onnx(network)
-    unpack_inside(model, network, tensors)
+    unpack_inside(model, tensors)
     share_weights(model, kept, beside.name)
     digest = hashlib.sha256(kept).hexdigest()
     onnx.helper.set_model_props(model, meta | {"graph": GRAPH, "weights_sha256": digest})
@@ -189,7 +108,7 @@ def export_sound(network: Network, provenance: Provenance, path: Path, store: st
     """Write `path` (.onnx), which takes sound itself and holds its weights, and beside it as JSON what a caller has to
     know."""
     model = to_onnx(network)
-    unpack_inside(model, network, pack(network, store))
+    unpack_inside(model, pack(network, store))
     add_ears(model, provenance.neutral)
     style = str(network.config.styles.index(provenance.default_style))
     for_all = {"graph": SOUND_GRAPH, "shapes": ",".join(arkit.NAMES), "style": style}  # readers without JSON too

@@ -3,7 +3,7 @@
 One promise: the graph computes with exactly `whole(packed)`, in single precision, and unpacks once, when it is loaded.
 
     packed = pack(network, "int8")
-    unpack_inside(model, network, packed)
+    unpack_inside(model, packed)
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import onnx
 import torch
 from onnx import helper, numpy_helper
 from torch import Tensor, nn
+
+from duomorph.model.branches import UNDER
 
 STEP = ".step"  # a matrix in int8 is that many times this tensor, one number for each output
 
@@ -41,17 +43,15 @@ def whole(packed: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: tensor * packed[name + STEP] if name + STEP in packed else tensor for name, tensor in named.items()}
 
 
-def unpack_inside(model: onnx.ModelProto, network: nn.Module, packed: dict[str, Tensor]) -> None:
-    """Let the graph of `network` make its matrices from what was kept of them.
+def unpack_inside(model: onnx.ModelProto, packed: dict[str, Tensor]) -> None:
+    """Let a graph of `to_onnx` make its matrices from what was kept of them.
 
     By Cast and Mul, which every runtime folds into a constant; DequantizeLinear ONNX Runtime would keep for each call.
     """
-    short = {name for name, tensor in packed.items() if tensor.dtype in (torch.float16, torch.int8)}
-    names = {network.state_dict()[name].numpy().tobytes(): name for name in short}
     steps = []
     for constant in list(model.graph.initializer):
-        origin = names.get(numpy_helper.to_array(constant).tobytes())
-        if origin is None:
+        origin = constant.name.removeprefix(UNDER)
+        if origin not in packed or packed[origin].dtype not in (torch.float16, torch.int8):
             continue
         kept, wide = f"{constant.name}.kept", f"{constant.name}.wide"
         scaled = origin + STEP in packed

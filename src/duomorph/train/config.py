@@ -37,6 +37,7 @@ class TrainConfig:
     dense: float = 0.1  # share of the steps: neighbouring windows one stride apart, at 60 fps; the others are sparse
     sixty: float = 0.15  # share of the sparse steps at 60 fps; the others at 30 (every second tick, which is exact)
     alone: float = 0.4  # share of the sparse steps that see short clips by themselves, three for each window
+    alone_rounds: int = 2  # copies of those clips, of `augment.rounds`; 1: as they are
     balance: float = 0.5  # 0: recordings and styles are drawn by their length, 1: all alike
     shares: tuple[str, ...] = ()  # of the styles, "grid=3", "articulate=6", all others 1; none: by `balance`
     often: tuple[str, ...] = ()  # recordings whose names begin so come more often within their style, "emodb=3"
@@ -60,12 +61,13 @@ class TrainConfig:
     validate_every: int = 3  # epochs
 
     def __post_init__(self) -> None:
-        counts = (self.epochs, self.batch, self.micro, self.window_frames, self.stride, self.validate_every)
-        if min(counts) < 1 or self.stride_start < self.stride:
+        counted = ("epochs", "batch", "micro", "window_frames", "alone_rounds", "stride", "validate_every")
+        counts = {name: getattr(self, name) for name in counted}
+        if min(counts.values()) < 1 or self.stride_start < self.stride:
+            told = ", ".join(f"{name} {count}" for name, count in counts.items())
             raise SettingError(
-                f"got epochs {self.epochs}, batch {self.batch}, micro {self.micro}, window_frames "
-                f"{self.window_frames}, stride_start {self.stride_start}, stride {self.stride}, validate_every "
-                f"{self.validate_every}: expected all at least 1, stride_start not under stride; change them"
+                f"got {told}, stride_start {self.stride_start}: expected all at least 1, stride_start not under "
+                "stride; change them"
             )
         if self.streams_rate <= 0:
             raise SettingError(f"got train.streams_rate {self.streams_rate}: expected more than 0; set it")

@@ -15,6 +15,8 @@ import json
 import multiprocessing
 import os
 import sys
+import threading
+import time
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -122,6 +124,18 @@ def _share(noises: list[Float32]) -> None:
     _sounds[:] = noises
 
 
+def _serve(noises: list[Float32], asked_by: int) -> None:
+    """In a process of the pool: the sounds, and an end with the process that it works for, which may be killed."""
+    _share(noises)
+
+    def watch() -> None:
+        while os.getppid() == asked_by:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def _made(job: _Job) -> Session:
     """A session and its features."""
     if not job.seeds:
@@ -142,7 +156,7 @@ def _all(jobs: list[_Job]) -> Iterator[Session]:
         yield from map(_made, jobs)
         return
     spawn = multiprocessing.get_context("spawn")  # torch's threads do not fork
-    with ProcessPoolExecutor(workers, spawn, initializer=_share, initargs=(noises,)) as pool:
+    with ProcessPoolExecutor(workers, spawn, initializer=_serve, initargs=(noises, os.getpid())) as pool:
         yield from pool.map(_made, jobs, chunksize=max(1, min(8, len(jobs) // (8 * workers))))
 
 

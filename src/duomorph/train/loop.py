@@ -117,7 +117,7 @@ class Trainer:
         with self._first():
             self.sessions = data.build(self.takes, settings.augment, config.seed, cache)
             short = [take for take in self.takes if take.end_s * TICK_RATE < windows.ALONE_TICKS]
-            rounds = dataclasses.replace(settings.augment, rounds=min(2, settings.augment.rounds))
+            rounds = dataclasses.replace(settings.augment, rounds=min(config.alone_rounds, settings.augment.rounds))
             alone = short and config.alone > 0
             self.alone = data.build(short, rounds, config.seed, cache, alone=True) if alone else []
         if self.fabric.device.type == "cpu":
