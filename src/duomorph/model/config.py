@@ -56,8 +56,7 @@ class ModelConfig:
     front_ahead: tuple[int, ...] = (0, 3, 6, 9, 12)  # ticks about the moment that are looked up
     front_late: tuple[int, ...] = (1, 4, 16, 48)  # dilations after that: 2.7 s in all
     front_taps: int = 3
-    # taps, a tick apart, of the smoothing at its end, at a delay of 0, 1, 2, ... ticks; the last for all longer ones:
-    front_smooth: tuple[int, ...] = (3, 3, 3, 5, 7, 9, 10)  # what is smoothed must have been heard
+    front_smooth: int = 9  # most taps, a tick apart, of the smoothing at its end
     band_channels: int = 16  # what the front end hands to each band
     # emotion stream
     emotion: int = 256  # 264 functionals are compressed to this
@@ -76,8 +75,8 @@ class ModelConfig:
             raise ModelError(f"got width d = {self.d} for {self.heads} heads: expected a multiple of them; change it")
         if self.bands != MelConfig.bands:
             raise ModelError(f"{self.bands} mel bands do not fit the features: expected {MelConfig.bands}")
-        if min(self.front_smooth, default=0) < 1:
-            raise ModelError(f"got front_smooth {self.front_smooth}: expected taps, at least 1, which leaves it out")
+        if self.front_smooth < 1:
+            raise ModelError(f"got front_smooth {self.front_smooth}: expected at least 1 tap; 1 leaves it out")
         if self.history not in ("boxes", "taps"):
             raise ModelError(f"history {self.history!r} is unknown: expected 'boxes' or 'taps'")
         if self.context_ticks & (self.context_ticks - 1):
@@ -114,7 +113,7 @@ class ModelConfig:
     def front_past(self) -> int:
         """Ticks that the front end's convolutions keep, one beside the other."""
         blocks = (self.front_taps - 1) * sum(self.front_early + self.front_late)
-        return blocks + max(self.front_smooth) - 1 if self.front else 0
+        return blocks + self.front_smooth - 1 if self.front else 0
 
     @property
     def warm_up_ticks(self) -> int:
@@ -129,7 +128,7 @@ class ModelConfig:
         if self.front:
             blocks = len(self.front_early + self.front_late) * (self.front_taps + 1) + len(self.front_ahead)
             enter = bands * (ROWS_PER_TICK + 1) * self.front  # rows of now, and the long-term mean
-            macs["front end"] = enter + blocks * self.front**2 + max(self.front_smooth) * self.front
+            macs["front end"] = enter + blocks * self.front**2 + self.front_smooth * self.front
             macs["front end to bands"] = self.front * bands * self.band_channels
             token_in += self.band_channels
         macs["band tokens"] = bands * token_in * d
@@ -154,6 +153,4 @@ class ModelConfig:
             odd = ", ".join(sorted(set(values) ^ fields))
             raise ModelError(f"model configuration differs in fields {odd}: made by another version of Duomorph")
         plain: dict[str, Any] = {key: tuple(x) if isinstance(x, list) else x for key, x in values.items()}
-        if isinstance(most := plain["front_smooth"], int):  # weights of before: at most so many, 3 more than the delay
-            plain["front_smooth"] = tuple(range(min(3, most), most + 1))
         return cls(**plain)

@@ -78,15 +78,14 @@ def long_mean(history: Tensor, context: int) -> Tensor:
     return inside[:, :, :-1] / inside[:, :, -1:].clamp(min=1.0)
 
 
-def smoothing_windows(taps: tuple[int, ...]) -> Tensor:
-    """(13, most taps): for each delay a Hann window of so many of the last ticks (the last of `taps` for all delays
-    beyond it): without it the features of one tick and the next differ by more than any face does, and a longer one
-    needs more of the future."""
-    windows = torch.zeros(MAX_DELAY + 1, max(taps))
+def smoothing_windows(longest: int) -> Tensor:
+    """(13, taps): for each delay a Hann window over the last ticks, from 3 taps to `longest`: without it the features
+    of one tick and the next differ by more than any face does, and a longer one needs more of the future."""
+    windows = torch.zeros(MAX_DELAY + 1, longest)
     for delay, window in enumerate(windows):
-        count = taps[min(delay, len(taps) - 1)]
-        hann = torch.hann_window(count + 2, periodic=False)[1:-1]
-        window[len(window) - count :] = hann / hann.sum()
+        taps = min(3 + delay, longest)
+        hann = torch.hann_window(taps + 2, periodic=False)[1:-1]
+        window[longest - taps :] = hann / hann.sum()
     return windows
 
 

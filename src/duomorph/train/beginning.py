@@ -143,8 +143,7 @@ class Beginning:
         Raises:
             ModelError: the network has another form.
         """
-        may_differ = ("styles", "dropout", "tau_start", "tau", "front_smooth")
-        free = {name: getattr(network.config, name) for name in may_differ}
+        free = {name: getattr(network.config, name) for name in ("styles", "dropout", "tau_start", "tau")}
         mine, theirs = network.config.to_dict(), dataclasses.replace(self.model, **free).to_dict()
         odd = [name for name in mine if mine[name] != theirs[name]]
         if odd:
