@@ -278,7 +278,7 @@ def test_a_network_of_the_form_that_ships_gets_the_graph_that_ships(
 def test_the_graph_is_written_anew_from_the_weights_alone(
     tmp_path: Path, face: dm.Face, speech: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(graph, "_shipped", lambda network: None)
+    monkeypatch.setattr(graph, "SHIPPED", None)
     shipped, copy = Path(face.info().path), tmp_path / "anew" / "duomorph.onnx"
     weights = shipped.with_suffix(".safetensors")
     export(*load_model(weights), copy, weights=weights)

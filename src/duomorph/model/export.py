@@ -28,7 +28,7 @@ from duomorph.model.card import FEATURES, GRAPH, KIND, SOUND_GRAPH, Provenance, 
 from duomorph.model.config import ModelConfig
 from duomorph.model.graph import to_onnx
 from duomorph.model.network import Network
-from duomorph.model.packing import pack, unpack_inside
+from duomorph.model.packing import KEPT, pack, unpack_inside
 from duomorph.model.pte import METHODS, export_pte
 from duomorph.model.runtime import shapes
 from duomorph.model.sound import BEFORE, add_ears
@@ -56,7 +56,7 @@ def share_weights(model: onnx.ModelProto, weights: bytes, location: str) -> None
     header = int.from_bytes(weights[:8], "little")
     entries = json.loads(weights[8 : 8 + header])
     for constant in model.graph.initializer:
-        entry = entries.get(constant.name.removeprefix(UNDER))
+        entry = entries.get(constant.name.removeprefix(UNDER).removesuffix(KEPT))
         if entry and len(constant.raw_data) >= SHARED_BYTES:
             begin, end = (8 + header + offset for offset in entry["data_offsets"])
             constant.ClearField("raw_data")
@@ -83,18 +83,24 @@ def write(
 
 
 def export(
-    network: Network, provenance: Provenance, path: Path, store: str = "fp32", weights: Path | None = None
+    network: Network,
+    provenance: Provenance,
+    path: Path,
+    store: str = "fp32",
+    weights: Path | None = None,
+    like: Path | None = None,
 ) -> None:
     """Write `path` (.onnx) and the safetensors file beside it, each whole or not at all. They belong together.
 
     Args:
         store: how matrices are kept, see `pack`.
         weights: the safetensors file that the network was read from: as fp32 it is written again byte for byte.
+        like: see `to_onnx`.
     """
     tensors, meta = pack(network, store), metadata(network.config, provenance)
     kept = weights.read_bytes() if weights and store == "fp32" else save(tensors, metadata=meta)
     beside = path.with_suffix(".safetensors")
-    model = to_onnx(network)
+    model = to_onnx(network, like)
     unpack_inside(model, tensors)
     share_weights(model, kept, beside.name)
     digest = hashlib.sha256(kept).hexdigest()

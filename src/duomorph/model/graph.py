@@ -4,21 +4,24 @@ One promise: it gives the curves that the torch network gives; that is tried bef
 
     model = to_onnx(network)
 
-Tracing takes a minute or more, and the graph does not depend on the values of the weights: a network of the form that
-ships, as a fine-tuned one is, gets the graph that ships, with weights of its own.
+Tracing takes minutes, and the graph does not depend on the values of the weights: a network of the form that ships, or
+of the one that it was fine-tuned from, gets that graph, with weights of its own.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
+from functools import partial
 from importlib import resources
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime as ort
 import torch
+from google.protobuf.message import DecodeError
 from onnx import numpy_helper
 from torch import Tensor
 
@@ -32,23 +35,26 @@ from duomorph.model.engine import State
 from duomorph.model.network import MEL_SCALE, MEL_SILENCE, Network
 from duomorph.model.runtime import HEARD, MEMORY, Held, Mood, Ticks, shapes
 
+SHIPPED = Path(str(resources.files("duomorph") / "weights" / "duomorph.onnx"))
 TOLERANCE = 1e-4  # between the curves of torch and those of a graph
 UNSHAPED = ("styles", "dropout", "tau_start", "tau", "smoothing_s")  # settings that change values, and not the graph
 
 
-def to_onnx(network: Network) -> onnx.ModelProto:
+def to_onnx(network: Network, like: Path | None = None) -> onnx.ModelProto:
     """The graph: inputs and `state_*`, outputs `weights` and `next_*`; batch and updates are free.
 
     `stride`: 1; or 2, for the last of every two ticks. `mel`: 2 ticks, `MANY` or `LONG`, or of stride 1 a single one.
     `emotion`: the updates that are new, none too. `slot`: 0 for the update held before, 1 for the first new one, ...;
     the last tick holds the last.
 
+    Args:
+        like: a model file that `network` may have the form of; the one that ships is tried too.
     Raises:
         ModelError: what was traced gives other curves.
     """
     network.eval()
     with torch.no_grad():
-        for make in (_shipped, _traced):
+        for make in (partial(_known, like), partial(_known, SHIPPED), _traced):
             model = make(network)
             if model is not None and _agrees(_filled(model, network), network):
                 return model
@@ -59,14 +65,16 @@ def _weights(network: Network) -> dict[str, Tensor]:
     return {UNDER + name: value for name, value in (*network.named_parameters(), *network.named_buffers())}
 
 
-def _shipped(network: Network) -> onnx.ModelProto | None:
-    """The graph that ships, where it is that of a network of this form."""
-    with resources.as_file(resources.files("duomorph") / "weights" / "duomorph.onnx") as path:
-        model = onnx.load(path, load_external_data=False)
-    meta = {entry.key: entry.value for entry in model.metadata_props}
-    config, _ = read_metadata(meta, str(path))
+def _known(path: Path | None, network: Network) -> onnx.ModelProto | None:
+    """The graph of a file, where it is that of a network of this form."""
+    try:
+        model = onnx.load(path or "", load_external_data=False)
+        meta = {entry.key: entry.value for entry in model.metadata_props}
+        config, _ = read_metadata(meta, str(path))
+    except (OSError, DecodeError, ModelError):
+        return None
     free = {name: getattr(config, name) for name in UNSHAPED}
-    same = meta["graph"] == GRAPH and dataclasses.replace(network.config, **free) == config
+    same = meta.get("graph") == GRAPH and dataclasses.replace(network.config, **free) == config
     named = {constant.name for constant in model.graph.initializer if constant.name.startswith(UNDER)}
     return model if same and named == _weights(network).keys() else None
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from duomorph.model.branches import UNDER
 
+KEPT = ".kept"  # the name of a matrix as it was kept is that of the matrix and this
 STEP = ".step"  # a matrix in int8 is that many times this tensor, one number for each output
 
 
@@ -53,7 +54,7 @@ def unpack_inside(model: onnx.ModelProto, packed: dict[str, Tensor]) -> None:
         origin = constant.name.removeprefix(UNDER)
         if origin not in packed or packed[origin].dtype not in (torch.float16, torch.int8):
             continue
-        kept, wide = f"{constant.name}.kept", f"{constant.name}.wide"
+        kept, wide = constant.name + KEPT, f"{constant.name}.wide"
         scaled = origin + STEP in packed
         parts = [numpy_helper.from_array(packed[origin].numpy(), kept)]
         steps.append(helper.make_node("Cast", [kept], [wide if scaled else constant.name], to=onnx.TensorProto.FLOAT))

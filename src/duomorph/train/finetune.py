@@ -75,7 +75,7 @@ def finetune(settings: Settings, out: Path, resume: bool = False) -> tuple[Path,
     learned, test = split(settings.data)
     checkpoint = train(settings, out, resume, (learned, test))
     target = out / "duomorph.onnx"
-    publish(checkpoint, target)
+    publish(checkpoint, target, like=Path(settings.train.start).with_suffix(".onnx"))
     base = load(settings.train.start)
     name, style = ", ".join(settings.data), settings.train.style
     before = score(base, name, learned, test, style=base.info().provenance.default_style)

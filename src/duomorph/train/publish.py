@@ -63,6 +63,6 @@ def trained(checkpoint: Path, style: str | None = None) -> tuple[Network, Proven
         return network, provenance_of(stored, network, style)
 
 
-def publish(checkpoint: Path, path: Path) -> None:
-    """`trained` as `path` (.onnx) and the safetensors file beside it."""
-    export(*trained(checkpoint), path)
+def publish(checkpoint: Path, path: Path, like: Path | None = None) -> None:
+    """`trained` as `path` (.onnx) and the safetensors file beside it; `like`: a model that it may have the form of."""
+    export(*trained(checkpoint), path, like=like)
