@@ -123,6 +123,15 @@ def test_the_choice_between_the_streams_has_a_rate_of_its_own(run: Path) -> None
     assert moved[1] == pytest.approx(7 * moved[0], rel=1e-3)
 
 
+def test_short_clips_alone_have_a_number_of_copies_of_their_own(run: Path) -> None:
+    counts = []
+    for rounds in (1, 2):
+        settings = config.changed(with_train(alone_rounds=rounds), {"augment": {"rounds": 2, "noise": 0.0}})
+        trainer = Trainer(settings, takes("grid_s1", "train"), run / str(rounds), run.parent / "cache")
+        counts.append(len(trainer.alone))
+    assert counts[1] == 2 * counts[0] > 0
+
+
 @pytest.mark.usefixtures("run")
 def test_a_toy_corpus_becomes_a_face(taught: Path) -> None:
     run = taught
