@@ -222,7 +222,6 @@ def test_information_balance_is_computed() -> None:
     assert config.d_mel(60) / config.d_emotion == pytest.approx(160.9, abs=0.05)
 
 
-@pytest.mark.parametrize("network", ["shipped", "textbook"], indirect=True)  # a minute each
 def test_onnx_and_safetensors_are_the_network(network: Network, tmp_path: Path) -> None:
     learned = (((0.5, 0.5),) * 52, (0.0,) * 52)
     provenance = Provenance("MIT", "2026-01-01", 0, ("{}",), (), (0.0,) * 88, "grid", 1, *learned)
