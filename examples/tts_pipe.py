@@ -65,5 +65,7 @@ def main() -> None:
 if __name__ == "__main__":
     try:
         main()
+    except FileNotFoundError as problem:
+        sys.exit(f"cannot start {problem.filename!r}: expected a program on this machine; install it or name another")
     except (KeyboardInterrupt, BrokenPipeError):  # what broke has said why
         sys.exit(1)

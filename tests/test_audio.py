@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
 import tracemalloc
 from itertools import pairwise
 from pathlib import Path
@@ -149,6 +151,15 @@ def test_without_ffmpeg_the_sentence_names_it(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(AudioError, match=r"for \.m4a files install the program ffmpeg"):
         audio.read(path)
+
+
+@pytest.mark.skipif(os.name != "posix" or sys.platform == "darwin", reason="file names are text here")
+@pytest.mark.parametrize("suffix", [".wav", ".mp3", ".flac"])
+def test_names_that_are_no_text(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / os.fsdecode(b"b\xe9" + suffix.encode())
+    soundfile.write(tmp_path / f"a{suffix}", np.zeros(16000), 16000)
+    (tmp_path / f"a{suffix}").rename(path)
+    assert len(audio.read(path)) >= 16000
 
 
 def test_leaving_early_ends_ffmpeg(tmp_path: Path, ffmpeg: str) -> None:

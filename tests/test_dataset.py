@@ -140,6 +140,10 @@ def test_a_manifest_is_saved_on_the_way(tmp_path: Path) -> None:
         ({"clip": Clip(np.zeros((0, 52), np.float32), Fraction(30))}, CorpusError),
         ({"clip": Clip(np.zeros((3, 51), np.float32), Fraction(30))}, FormatError),
         ({"clip": Clip(np.full((3, 52), np.nan, np.float32), Fraction(30))}, FormatError),
+        ({"clip": Clip(np.full((3, 52), 2, np.float32), Fraction(30))}, FormatError),
+        ({"clip": Clip(np.zeros((3, 52), np.float32), Fraction(5))}, SettingError),
+        ({"licence": None}, CorpusError),
+        ({"speaker": Path("x")}, CorpusError),
         ({"sound": np.zeros(0, np.float32)}, AudioError),
         ({"sound": np.full(100, np.nan, np.float32)}, AudioError),
         ({"sound": Path("nowhere.wav")}, AudioError),
@@ -477,6 +481,16 @@ def test_splits_are_drawn_alike_and_stay(tmp_path: Path) -> None:
         sound, clip = talk(0.3, 99)
         out.add(id="new", sound=sound, clip=clip, **LABELS)
     assert set(split.draw(folder, "clip", 0.2, seed=3).test) - {"new"} == set(one.test)
+
+
+def test_speakers_who_share_a_sound_stay_together(tmp_path: Path) -> None:
+    with Writer(tmp_path) as out:
+        for number, (speaker, seed) in enumerate((("anna", 1), ("bert", 2), ("bert", 1), ("cleo", 3), ("dora", 4))):
+            sound, clip = talk(0.3, seed)
+            out.add(id=f"t{number}", sound=sound, clip=clip, **{**LABELS, "speaker": speaker})
+    for seed in range(12):
+        test = split.draw(tmp_path, "speaker", 0.3, seed).test
+        assert len({"t0", "t1", "t2"} & set(test)) in (0, 3)
 
 
 def test_splits_are_kept(tmp_path: Path) -> None:

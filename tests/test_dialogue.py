@@ -8,7 +8,7 @@ import runpy
 import shutil
 import sys
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from command import refused
 from damage import KINDS, damaged
 from duomorph import batch, formats
 from duomorph.cli import main
-from duomorph.dialogue import Here, Ledger, Line, Local, Own, Work, listed, report, run, sources
+from duomorph.dialogue import Here, Ledger, Line, Local, Own, Work, listed, places, report, run, sources
 from duomorph.dialogue.engines import LIVES, Died, hand_out
 from duomorph.dialogue.overnight import Outcome
 from duomorph.dialogue.work import Result, Task, Worker
@@ -72,6 +72,22 @@ def _name(k: int) -> str:
 )
 def test_names(game: Path, given: list[str], names: list[str]) -> None:
     assert [line.name for line in listed(given)] == names
+
+
+def test_folders_and_names_that_cannot_be_listed(
+    game: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odd = game / "voices" / os.fsdecode(b"b\xe9.wav")
+    odd.write_bytes(b"")
+    assert "is no text" in refused(capsys, "batch", "voices", "-o", "out")
+    odd.unlink()
+
+    def locked(place: str, onerror: Callable[[OSError], None]) -> Iterator[object]:  # root may read all
+        onerror(PermissionError(13, "Permission denied", place))
+        yield from ()
+
+    monkeypatch.setattr(places.os, "walk", locked)
+    assert "Permission denied" in refused(capsys, "batch", "voices", "-o", "out")
 
 
 def test_what_is_done_stays(game: Path, face: dm.Face) -> None:

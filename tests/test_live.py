@@ -272,9 +272,26 @@ def test_a_writer_that_is_ahead_waits(pipe: tuple[int, Callable[[bytes], None]])
     source.close()
 
 
+def test_a_closed_pipe_leaves_the_sound_to_the_next(pipe: tuple[int, Callable[[bytes], None]]) -> None:
+    descriptor, write = pipe
+    before = set(threading.enumerate())
+    Pipe(descriptor).close()
+    for thread in set(threading.enumerate()) - before:
+        thread.join(5)
+        assert not thread.is_alive()
+    source = Pipe(descriptor)
+    write(pcm(np.full(8000, 0.5)))
+    write(b"")
+    assert (drained(source) > 0.45).sum() == 8000
+
+
 @pytest.mark.parametrize(
-    "bad", [np.zeros(3, np.int32), np.zeros((2, 2, 2)), np.array([np.nan]), np.zeros((3, 0)), np.array(["a"])]
-)
+    "bad",
+    [
+        np.zeros(3, np.int32), np.zeros((2, 2, 2)), np.zeros((2, 16000)), np.array([np.nan]), np.zeros((3, 0)),
+        np.array(["a"]),
+    ],
+)  # fmt: skip
 def test_blocks_that_are_none(bad: np.ndarray) -> None:
     with pytest.raises(AudioError, match="expected"):
         Blocks([bad]).read(0)
@@ -289,6 +306,8 @@ def test_what_is_no_source(tmp_path: Path, face: dm.Face) -> None:
         Live([NOTHING], rate=50, face=face)
     with pytest.raises(SettingError, match="channels"):
         Pipe(0, channels=0)
+    with pytest.raises(SettingError, match="Command"):
+        Live([NOTHING], face=face).command("silence")  # type: ignore[arg-type]
 
 
 # the voice

@@ -233,6 +233,14 @@ def test_a_film_is_written_whole_or_not_at_all(
     with pytest.raises(FormatError, match="ffmpeg: "):
         film(clip, tmp_path / "film.mp4", None, 64)
     assert list(tmp_path.iterdir()) == []
+    monkeypatch.undo()
+    film(clip, tmp_path / "film.mp4", None, 64)
+    data = (tmp_path / "film.mp4").read_bytes()
+    assert mp4._whole(tmp_path / "film.mp4")
+    for cut in (data[:-1], data[data.index(b"mdat") - 4 :], b""):  # as a full disk leaves it
+        (tmp_path / "film.mp4").write_bytes(cut)
+        assert not mp4._whole(tmp_path / "film.mp4")
+    (tmp_path / "film.mp4").unlink()
     with pytest.raises(FormatError, match="0 frames"):
         film(Clip(clip.weights[:0], Fraction(30)), tmp_path / "film.mp4", None, 64)
 
@@ -253,6 +261,7 @@ def test_a_film_is_written_whole_or_not_at_all(
         (["--curves", "take.csv", "-o", "no/x.mp4"], "no folder"),
         (["--curves", "take.csv", "-o", "take.csv"], "is an input"),
         (["no.wav", "--curves", "take.csv", "-o", "x.mp4"], "does not exist"),
+        (["--sheet", "-o", "x.mp4"], ".png"),
         (["--curves", "take.csv", "-o", "x.mp4", "--size", "721"], "even number"),
         (["--curves", "take.csv", "-o", "x.mp4", "--size", "100000"], "even number"),
         (["--curves", "take.csv", "-o", "x.mp4", "--fps", "5"], "24 to 120"),

@@ -18,7 +18,7 @@ from duomorph import arkit, audio, formats
 from duomorph.cli import main
 from duomorph.errors import SettingError
 from duomorph.hearing import Hearing
-from duomorph.shaping import FEELING, RAW, SHIPPED, Shaper, Shaping, read
+from duomorph.shaping import FEELING, RAW, SHIPPED, Shaper, Shaping, Turn, read
 from duomorph.shaping.gate import Gate
 from duomorph.shaping.motion import ARTICULATION, Hold, OneEuro, aperture
 from duomorph.shaping.table import table
@@ -392,8 +392,12 @@ def test_bad_settings(
     sample: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], flags: list[str], word: str
 ) -> None:
     assert word in refused(capsys, "animate", sample, "-o", tmp_path / "o.csv", *flags)
-    with pytest.raises(SettingError, match="expected"):
-        Shaping(intensity=9)
+    for bad in ({"intensity": 9}, {"intensity": "a"}, {"life": "calm"}, {"emotion": {"joy": 0.5}}, {"table": 3}):
+        with pytest.raises(SettingError, match="expected"):
+            Shaping(**bad)
+    for bad in ({"emotion": "joy"}, {"emotion": None}, {"gain": 3}):
+        with pytest.raises(SettingError, match="expected"):
+            Turn(**bad)
 
 
 def test_what_animate_does_by_itself(face: dm.Face, sample: Path, tmp_path: Path) -> None:

@@ -201,6 +201,12 @@ def test_bad_calls_are_refused(face: dm.Face) -> None:
         face.stream(style="nobody")
     with pytest.raises(SettingError, match="24 to 120"):
         face.stream(fps=10)
+    with pytest.raises(SettingError, match="0 to 200"):
+        face.stream(delay_ms="x")  # type: ignore[arg-type]
+    with pytest.raises(SettingError, match="Shaping"):
+        face.stream(shaping=None)  # type: ignore[arg-type]
+    with pytest.raises(SettingError, match="threads"):
+        dm.load(threads=0)
     stream = face.stream()
     for bad in (np.zeros(3), np.zeros((3, 2), np.float32), [0.0], None):
         with pytest.raises(AudioError, match="expected"):
@@ -233,6 +239,10 @@ def test_models_that_are_not_ours_are_refused(tmp_path: Path) -> None:
     copy.with_suffix(".safetensors").write_bytes(weights)
     with pytest.raises(ModelError, match="does not belong to"):
         dm.load(copy)
+    renamed = copy.with_name("mine.onnx")
+    renamed.write_bytes(copy.read_bytes())  # the graph finds the weights, by the name inside
+    with pytest.raises(ModelError, match=r"lacks its weights: expected 'mine\.safetensors'"):
+        dm.load(renamed)
 
 
 def test_what_info_says(face: dm.Face) -> None:

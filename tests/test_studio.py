@@ -187,6 +187,9 @@ def test_an_open_house_asks_for_its_token(tmp_path: Path) -> None:
         assert house.ask("GET", "/", headers={**cookie, "Host": f"192.0.2.1:{house.port}"})[0] == 200
         with connect(address, origin=origin, additional_headers=cookie) as line:  # type: ignore[arg-type]
             web.read_hello(str(line.recv(timeout=30)))
+        with connect(f"{address}?token={token}") as line:  # a program, which has no page and so no origin
+            web.read_hello(str(line.recv(timeout=30)))
+        turned_away(f"{address}?token={token[:-1]}")
         turned_away(address, origin="http://evil.example", additional_headers=cookie)
 
 

@@ -10,6 +10,7 @@ import sys
 import time
 from copy import deepcopy
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -335,6 +336,22 @@ def test_perceptual_loss_gives_each_group_the_same_say() -> None:
     counts = losses.count(mask)
     assert losses.perceptual(mouth, truth, mask, counts, lips=0.0) == pytest.approx(0.1)
     assert losses.perceptual(brows, truth, mask, counts, lips=0.5) == pytest.approx(0.1)
+
+
+def test_what_seldom_moves_learns_its_mean_where_asked() -> None:
+    """A shape at 0.2 one time in ten: an absolute error is least at 0, the square in tenths at the mean."""
+    truth, mask = torch.zeros(2, 10, 52), torch.ones(2, 10, 52)
+    truth[:, 0] = 0.2
+    rare = losses.seldom(("captured", "drawn"), ("drawn",))[:, None]
+    assert not rare[0].any()
+    counts, levels = losses.count(mask), np.linspace(0, 0.1, 11)
+    for name, best in (("tongueOut", 0.02), ("mouthFrownLeft", 0.02), ("jawOpen", 0.0), ("eyeBlinkLeft", 0.0)):
+        for row, least in ((0, 0.0), (1, best)):
+            only = torch.zeros_like(mask)
+            only[row, :, arkit.INDEX[name]] = 1
+            for loss in (losses.l1, partial(losses.perceptual, lips=0.0)):
+                costs = [float(loss(torch.full_like(truth, level), truth, only, counts, rare=rare)) for level in levels]
+                assert levels[int(np.argmin(costs))] == pytest.approx(least), (name, row)
 
 
 def test_perceptual_loss_minds_lips_that_do_not_seal() -> None:

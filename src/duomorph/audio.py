@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import math
 import mmap
+import os
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Final
@@ -81,7 +82,7 @@ def prepare(samples: NDArray[np.generic], rate: float) -> Samples:
     """
     array = np.asarray(samples)
     if array.ndim not in (1, 2) or (array.ndim == 2 and not 1 <= array.shape[1] <= MAX_CHANNELS):
-        raise AudioError(f"got sound of shape {array.shape}, expected (samples,) or (samples, channels); reshape it")
+        raise AudioError(f"got sound of shape {array.shape}, expected (samples,) or (samples, channels); transpose it")
     if array.dtype == np.int16:
         array = array.astype(np.float32) / np.float32(32768)
     elif array.dtype.kind != "f":
@@ -160,7 +161,7 @@ def _open(path: Path, stack: contextlib.ExitStack) -> soundfile.SoundFile | None
     """A file for libsndfile, None if it does not know the container; an mp3 whose length is not told, or wrongly,
     gets a header that tells it."""
     file = stack.enter_context(path.open("rb"))
-    source: Path | mp3.Headed = path
+    source: Path | bytes | mp3.Headed = os.fsencode(path) if os.name == "posix" else path  # which need not be text
     named_mp3 = path.suffix.lower() == ".mp3"
     if named_mp3 or mp3.may_begin(file.read(3)):
         data = stack.enter_context(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))

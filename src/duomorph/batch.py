@@ -96,6 +96,8 @@ def plan(
     """
     if plot and importlib.util.find_spec("matplotlib") is None:
         raise MissingExtra("--plot needs matplotlib: install it with  pip install 'duomorph[plot]'")
+    if out == "-":
+        raise SettingError("got -o -: expected a file or a folder; curves are not written to standard output")
     is_folder = os.path.isdir(out) or out.endswith(("/", os.sep))
     if len(sources) > 1 and not is_folder and Path(out).suffix:
         raise SettingError(f"{len(sources)} files cannot share {out!r}: expected a folder; write -o {out}/")
@@ -200,6 +202,8 @@ def convert(
         progress(f"{number}/{len(jobs)} {job.source.name}")
         try:
             clip = formats.read(job.source, format)
+            if not len(clip):
+                raise FormatError(f"{str(job.source)!r} holds no frame: expected one at least; it was cut")
             clip = clip if fps is None else clip.resampled(fps)
             lacking += save([clip], job, stage)[1]
         except DuomorphError as problem:

@@ -2,7 +2,7 @@
 
 One promise: frame k of a clip stands at exactly `start + k / fps` seconds.
 
-    clip["jawOpen"]                # (T,) float32
+    clip["jawOpen"]                # (T,) float32; any spelling that `arkit.canonical` knows
     clip.save("take.csv")          # format by suffix, or by name; see duomorph.formats
     clip.resampled(60)             # see duomorph.retime
 """
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from duomorph import arkit
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays have no one answer to ==
 class Clip:
     """Curves of one take.
 
@@ -54,8 +54,11 @@ class Clip:
 
     def __getitem__(self, shape: str) -> NDArray[np.float32]:
         """One curve, (T,). Raises KeyError if `shape` is not one of the 52 names."""
-        curve: NDArray[np.float32] = self.weights[:, arkit.INDEX[shape]]
+        curve: NDArray[np.float32] = self.weights[:, arkit.INDEX[arkit.canonical(shape) or shape]]
         return curve
+
+    def __contains__(self, shape: str) -> bool:
+        return arkit.canonical(shape) is not None
 
     @property
     def times(self) -> NDArray[np.float64]:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 import re
 from fractions import Fraction
+from numbers import Real
 from typing import Final
 
 from duomorph.errors import SettingError
@@ -87,6 +88,6 @@ def delay_ticks(delay_ms: float) -> int:
         SettingError: not a number from 0 to 200.
     """
     limit = 1000 * MAX_DELAY // TICK_RATE
-    if not 0 <= delay_ms <= limit:  # also refuses NaN
+    if not isinstance(delay_ms, Real) or not 0 <= delay_ms <= limit:  # also refuses NaN
         raise SettingError(f"delay {delay_ms!r} ms is out of range: expected 0 to {limit} ms, try 100")
     return max(0, math.ceil((delay_ms - 0.5) * TICK_RATE / 1000))

@@ -94,6 +94,8 @@ class Face:
         name = self._engine.provenance.default_style if style is None else style
         if name not in self.styles:
             raise SettingError(f"style {name!r} is unknown: expected one of {', '.join(self.styles)}")
+        if not isinstance(shaping, Shaping):
+            raise SettingError(f"got the shaping {shaping!r:.40}: expected a duomorph.shaping.Shaping; RAW is none")
         return Stream(self._engine, frame_rate(fps), delay_ticks(delay_ms), self.styles.index(name), shaping)
 
     def animate(

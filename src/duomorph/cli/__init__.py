@@ -161,6 +161,8 @@ def _preview(arguments: argparse.Namespace) -> int:
     if os.path.realpath(arguments.output) in map(os.path.realpath, inputs):
         raise SettingError(f"OUT {arguments.output!r} is an input: expected another file; it would be lost")
     if arguments.sheet:
+        if not arguments.output.lower().endswith(".png"):
+            raise SettingError(f"cannot draw to {arguments.output!r}: expected a name that ends in .png; rename it")
         preview.sheet(arguments.output)
         print(arguments.output)
         return 0

@@ -145,18 +145,23 @@ def _source(arguments: argparse.Namespace, progress: _Progress) -> Source:
         for url in arguments.sink:
             if os.path.realpath(url.removeprefix("jsonl://")) == os.path.realpath(arguments.file):
                 raise SettingError(f"the sink {url!r} is the input: expected another file; the sound would be lost")
+        if arguments.rate is not None or arguments.channels != 1:
+            raise SettingError("got --rate or --channels for a file, which says them itself: leave them out")
         return File(arguments.file)
     if arguments.pipe:
         if sys.stdin is None:
             raise SettingError("got - but standard input is closed: expected sound there; pipe a program's into it")
-        return Pipe(sys.stdin.fileno(), arguments.rate or SAMPLE_RATE, arguments.channels)
+        return Pipe(sys.stdin.fileno(), SAMPLE_RATE if arguments.rate is None else arguments.rate, arguments.channels)
     return Microphone(arguments.mic, arguments.rate, lambda text: _say(progress, text))
 
 
 def _list_devices() -> int:
     from duomorph.live.microphone import devices
 
-    for device in devices():
+    found = devices()
+    if not found:
+        print("duomorph: no microphone was found", file=sys.stderr)
+    for device in found:
         mark = "*" if device.default else " "
         print(f"{mark}{device.index:3}  {device.name}  ({device.system}, {device.channels} channels, {device.rate} Hz)")
     return 0

@@ -196,8 +196,13 @@ class Writer:
             its line in the manifest.
         Raises:
             AudioError: the sound cannot be read to its end. FormatError: a file cannot be written.
-            CorpusError: the id is there already or no file name, or the clip is empty.
+            CorpusError: the id is there already or no file name, a text is none, or the clip is empty.
+            SettingError: a frame rate that data sets do not hold.
         """
+        facts = {"speaker": speaker, "session": session, "style": style, "licence": licence, "source": source}
+        for key in facts:
+            _must(isinstance(facts[key], str), key, facts, "text")
+        frame_rate(clip.fps)
         if not ID.fullmatch(id):
             raise CorpusError(f"got the id {id!r:.60}: expected letters, digits and _.+=@- only; rename it")
         if id in self._entries:
@@ -205,8 +210,9 @@ class Writer:
         if not len(clip):
             raise CorpusError(f"the clip {id!r} has 0 frames: expected at least one; leave it out")
         shape = clip.weights.shape
-        if shape[1:] != (arkit.COUNT,) or not np.isfinite(clip.weights).all():
-            raise FormatError(f"the clip {id!r} has weights of shape {shape}: expected finite (frames, {arkit.COUNT})")
+        if shape[1:] != (arkit.COUNT,) or not ((clip.weights >= 0) & (clip.weights <= 1)).all():  # NaN too
+            told = f"expected (frames, {arkit.COUNT}) in [0, 1]"
+            raise FormatError(f"the clip {id!r} has weights of shape {shape} or out of range: {told}; mend it")
         curves = f"curves/{id}.jsonl"
         stored, samples = self._take_sound(id, sound)
         files.write(self.folder / curves, jsonl.encode(clip))

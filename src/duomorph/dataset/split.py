@@ -55,13 +55,29 @@ def draw(folder: str | Path, by: str, share: float = 0.1, seed: int = 0) -> Spli
         raise SettingError(f"cannot split by {by!r:.40}: expected speaker, clip or list")
     if not 0 < share < 1:
         raise SettingError(f"got a test share of {share}: expected more than 0 and less than 1; try 0.1")
-    keys = {entry.id: str(getattr(entry, KEYS[by])) for entry in manifest.read(folder)}
+    keys = _apart([(entry.id, str(getattr(entry, KEYS[by])), entry.audio) for entry in manifest.read(folder)])
     order = sorted(set(keys.values()), key=lambda key: _place(seed, key))
     if len(order) < 2:
         raise CorpusError(f"{str(folder)!r} holds {len(order)} {by}s: expected two at least to split by {by}; add some")
     below = sum(_place(seed, key) < share for key in order)
     held = set(order[: min(max(below, 1), len(order) - 1)])
     return Split(by, share, seed, tuple(sorted(id for id, key in keys.items() if key in held)))
+
+
+def _apart(clips: list[tuple[str, str, str]]) -> dict[str, str]:
+    """Of (id, key, sound): what decides for each id, its key; of keys that have a sound in common the first by name."""
+    root: dict[str, str] = {}
+
+    def first(key: str) -> str:
+        while root.setdefault(key, key) != key:
+            key = root[key]
+        return key
+
+    heard: dict[str, str] = {}
+    for _, key, sound in clips:
+        one, other = first(key), first(heard.setdefault(sound, key))
+        root[max(one, other)] = min(one, other)
+    return {id: first(key) for id, key, _ in clips}
 
 
 def listed(folder: str | Path, ids: Iterable[str]) -> Split:

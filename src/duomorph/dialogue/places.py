@@ -138,7 +138,7 @@ def remove(place: str) -> None:
 
 def _walk_folder(place: str) -> Iterator[Found]:
     if os.path.isdir(place):
-        for root, folders, names in os.walk(place):
+        for root, folders, names in os.walk(place, onerror=_locked):
             folders[:] = sorted(folder for folder in folders if not folder.startswith("."))
             for name in sorted(names):
                 if not name.startswith("."):
@@ -153,7 +153,17 @@ def _walk_folder(place: str) -> Iterator[Found]:
         yield _of(place, os.path.basename(place))
 
 
+def _locked(problem: OSError) -> None:
+    raise SettingError(
+        f"cannot look into {problem.filename!r} ({problem.strerror}): expected folders that may be read; open this one "
+        "or name others"
+    )
+
+
 def _of(path: str, name: str) -> Found:
+    """Raises SettingError: a name of bytes that are no text, which no ledger can hold."""
+    if not name.isascii() and any("\ud800" <= sign <= "\udfff" for sign in name):
+        raise SettingError(f"the name of {path!r} is no text: expected UTF-8; rename the file")
     try:
         known = os.stat(path)
     except OSError:  # a link to nothing, or gone by now: reading it will say so

@@ -22,7 +22,7 @@ from duomorph.clip import Clip
 from duomorph.clock import frame_rate
 from duomorph.corpus import Take
 from duomorph.dataset.takes import takes
-from duomorph.errors import CorpusError
+from duomorph.errors import CorpusError, SettingError
 from duomorph.evaluate import metrics
 from duomorph.evaluate.metrics import Float32, Floats, mean
 from duomorph.face import Face
@@ -109,9 +109,14 @@ class Played:
 def predictions(
     face: Face, takes: list[Take], fps: Fraction, delay_ms: float, style: str | None = None
 ) -> list[Played]:
-    """Each take animated alone, in its own style or in `style`."""
+    """Each take animated alone, in its own style or in `style`. Raises SettingError: a style that the model lacks."""
     played = []
     for take in takes:
+        if style is None and take.style not in face.styles:
+            raise SettingError(
+                f"the take {take.name!r} is of style {take.style!r}: expected one of {', '.join(face.styles)}; say "
+                "which of these it is to be compared with (--style), or fine-tune a model that knows its own"
+            )
         clip = face.animate(take.audio, fps=fps, delay_ms=delay_ms, style=style or take.style)
         times = clip.times
         known = take.known_at(times)
@@ -121,13 +126,13 @@ def predictions(
     return played
 
 
-def evaluate(face: Face, name: str, fps: float = 30, delay_ms: float = 100) -> Report:
-    """Score a model on the held-out takes of a corpus or data set, each in its own style.
+def evaluate(face: Face, name: str, fps: float = 30, delay_ms: float = 100, style: str | None = None) -> Report:
+    """Score a model on the held-out takes of a corpus or data set, each in its own style or in `style`.
 
     Raises:
         CorpusError: it is absent, or nothing of it is held out.
     """
-    return score(face, name, takes(name, "train"), held_out(name), fps, delay_ms)
+    return score(face, name, takes(name, "train"), held_out(name), fps, delay_ms, style)
 
 
 def held_out(name: str) -> list[Take]:

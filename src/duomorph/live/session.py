@@ -144,7 +144,13 @@ class Live:
         self.source.close()
 
     def command(self, command: Order) -> None:
-        """Obey before the next frame: close the mouth, begin anew, or turn knobs. From any thread."""
+        """Obey before the next frame: close the mouth, begin anew, or turn knobs. From any thread.
+
+        Raises:
+            SettingError: no command.
+        """
+        if not isinstance(command, Order):
+            raise SettingError(f"got {command!r:.40}: expected a duomorph.wire.Command or a Turn; give one")
         self._commands.append(command)
 
     def turn(

@@ -14,6 +14,7 @@ The microphone stands in `duomorph.live.microphone`.
 from __future__ import annotations
 
 import os
+import select
 import threading
 import time
 from collections.abc import Iterable
@@ -38,6 +39,7 @@ PIPE_S: Final = 2.0  # of sound that a pipe may be ahead; then its writer waits
 FIRST_S: Final = 0.25  # so long a pipe waits for its first sample before the clock starts without
 QUIET_S: Final = 0.02  # a pipe from which nothing came for so long held no more of what is to be discarded,
 DISCARD_S: Final = 0.25  # and no longer than this
+LOOK_S: Final = 0.1  # so often a pipe from which nothing comes asks whether it is still wanted
 
 
 @dataclass(frozen=True)
@@ -177,11 +179,15 @@ class Pipe(Paced):
         """Fetch what is written, until its end."""
         data = b"."
         while data and not self._closed:
-            try:
-                data = os.read(self._descriptor, 1 << 14)
-            except OSError:  # closed under us
-                data = b""
+            if not _written(self._descriptor):
+                continue
             with self._news:
+                if self._closed:  # what comes now is the next reader's
+                    return
+                try:
+                    data = os.read(self._descriptor, 1 << 14)
+                except OSError:  # closed under us
+                    data = b""
                 now = time.monotonic()
                 self._bytes += data
                 if now < self._drop_until:
@@ -227,6 +233,15 @@ class Pipe(Paced):
             self._news.notify_all()
 
 
+def _written(descriptor: int) -> bool:
+    """Whether a read would not wait, after at most LOOK_S; where nobody can tell (Windows), yes: it waits."""
+    if not hasattr(select, "poll"):
+        return True
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(1000 * LOOK_S))
+
+
 def mono(block: NDArray[np.generic]) -> Float32:
     """A block of sound as (n,) float32.
 
@@ -234,8 +249,8 @@ def mono(block: NDArray[np.generic]) -> Float32:
         AudioError: not (n,) or (n, channels), neither float nor int16, or with values that are no numbers.
     """
     array = np.asarray(block)
-    if array.ndim not in (1, 2) or (array.ndim == 2 and array.shape[1] == 0):
-        raise AudioError(f"got a block of shape {array.shape}, expected (n,) or (n, channels); reshape it")
+    if array.ndim not in (1, 2) or (array.ndim == 2 and not 1 <= array.shape[1] <= audio.MAX_CHANNELS):
+        raise AudioError(f"got a block of shape {array.shape}, expected (n,) or (n, channels); transpose it")
     if array.dtype == np.int16:
         array = array.astype(np.float32) / np.float32(32768)
     elif array.dtype.kind != "f":

@@ -25,13 +25,14 @@ from numpy.typing import NDArray
 from duomorph import arkit
 from duomorph.clock import ROWS_PER_TICK, TICK_RATE
 from duomorph.emotion import WINDOWS
-from duomorph.errors import ModelError
+from duomorph.errors import ModelError, SettingError
 from duomorph.mel import MelConfig
 from duomorph.model.card import GRAPH, SOUND_GRAPH, Provenance, read_metadata
 from duomorph.model.config import LONG, MANY, ModelConfig
 
 Float32 = NDArray[np.float32]
 
+MOST_THREADS: Final = 256
 REST_TICKS: Final = TICK_RATE  # of silence, after which the face is at rest
 
 
@@ -120,8 +121,10 @@ class Engine:
         """Load a model file.
 
         Raises:
-            ModelError: missing, damaged, or not ours.
+            ModelError: missing, damaged, or not ours. SettingError: no such number of threads.
         """
+        if not isinstance(threads, int) or not 1 <= threads <= MOST_THREADS:
+            raise SettingError(f"got {threads!r} threads: expected 1 to {MOST_THREADS}; one is enough")
         path = Path(path)
         if path.suffix != ".onnx" or not path.is_file():
             raise ModelError(f"no model at {str(path)!r}: expected a .onnx file; leave --model out for the shipped one")
@@ -140,7 +143,10 @@ class Engine:
             raise ModelError(
                 f"{str(path)!r} is no model: expected a file written by `duomorph export`, under the name it was given"
             ) from None
-        meta = session.get_modelmeta().custom_metadata_map
+        try:
+            meta = session.get_modelmeta().custom_metadata_map
+        except UnicodeDecodeError:
+            raise ModelError(f"{str(path)!r} is damaged: expected a file as exported; copy it anew") from None
         config, provenance = read_metadata(meta, str(path))
         if meta.get("graph") == SOUND_GRAPH:
             raise ModelError(f"{str(path)!r} takes sound itself: expected one that was exported without --sound")
@@ -150,6 +156,10 @@ class Engine:
                 f"write it anew with  duomorph export {path.with_suffix('.safetensors').name} -o FOLDER"
             )
         weights = path.with_suffix(".safetensors")
+        if not weights.is_file():  # renamed: the graph has found them under the old name
+            raise ModelError(
+                f"{str(path)!r} lacks its weights: expected {weights.name!r} beside it; give both the names they had"
+            )
         digest = hashlib.sha256(weights.read_bytes()).hexdigest()
         if digest != meta.get("weights_sha256"):
             raise ModelError(f"{weights.name} does not belong to {str(path)!r}: expected the two files of one export")

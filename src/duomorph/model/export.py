@@ -75,10 +75,11 @@ def write(
         files.write(path.with_suffix(".json"), card(network.config, provenance, {"methods": METHODS}))
         return path
     path = folder / f"duomorph{'-sound' * sound}{kind.removeprefix('onnx')}.onnx"
+    like = weights.with_suffix(".onnx") if weights else None
     if sound:
-        export_sound(network, provenance, path, STORES[kind])
+        export_sound(network, provenance, path, STORES[kind], like)
     else:
-        export(network, provenance, path, STORES[kind], weights)
+        export(network, provenance, path, STORES[kind], weights, like)
     return path
 
 
@@ -110,10 +111,12 @@ def export(
     files.write(path, model.SerializeToString(deterministic=True))
 
 
-def export_sound(network: Network, provenance: Provenance, path: Path, store: str = "fp32") -> None:
+def export_sound(
+    network: Network, provenance: Provenance, path: Path, store: str = "fp32", like: Path | None = None
+) -> None:
     """Write `path` (.onnx), which takes sound itself and holds its weights, and beside it as JSON what a caller has to
     know."""
-    model = to_onnx(network)
+    model = to_onnx(network, like)
     unpack_inside(model, pack(network, store))
     add_ears(model, provenance.neutral)
     style = str(network.config.styles.index(provenance.default_style))

@@ -89,9 +89,26 @@ def film(
                         progress(done, len(clip))
                     program.into.write(painter.draw(weights).data)
             code = program.wait()
-        if code:
+        if code or not _whole(temporary):  # on a full disk it ends with 0
             said = program.said(temporary)
             raise FormatError(f"cannot write {str(path)!r} (ffmpeg: {said}): free the disk or choose another place")
+
+
+def _whole(path: Path) -> bool:
+    """Whether the boxes of an mp4 (ISO 14496-12), its index among them, fill the file."""
+    kinds, at, end = set(), 0, path.stat().st_size
+    with path.open("rb") as file:
+        while at < end:
+            file.seek(at)
+            head = file.read(16)
+            size, kind = int.from_bytes(head[:4], "big"), head[4:8]
+            if size == 1:
+                size = int.from_bytes(head[8:], "big")
+            if size < 8:
+                return False
+            kinds.add(kind)
+            at += size
+    return at == end and b"moov" in kinds
 
 
 def _inputs(clip: Clip, sound: str | Path | None, size: int) -> list[str]:

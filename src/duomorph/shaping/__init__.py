@@ -14,6 +14,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from numbers import Real
 from typing import Final
 
 import numpy as np
@@ -74,7 +75,13 @@ class Shaping:
     life: Life = STILL
 
     def __post_init__(self) -> None:
-        """Raises SettingError: a number is out of range."""
+        """Raises SettingError: a number is out of range, or something else stands where it belongs."""
+        numbers = dict.fromkeys(("smooth_hz", "intensity", "expressiveness", "hold_ms"), Real)
+        for name, kind in {**numbers, "life": Life, "table": Table | None, "emotion": Score | None}.items():
+            value = getattr(self, name)
+            if not isinstance(value, kind):
+                told = getattr(kind, "__name__", kind)
+                raise SettingError(f"got {name} {value!r:.40}: expected a value of type {told}; give one")
         if self.smooth_hz != 0 and not SLOWEST_HZ <= self.smooth_hz <= FASTEST_HZ:
             expected = f"{SLOWEST_HZ:g} to {FASTEST_HZ:g} Hz, or 0 for none"
             raise SettingError(f"smoothing {self.smooth_hz!r} Hz is out of range: expected {expected}; try 3")
@@ -120,6 +127,9 @@ class Turn:
 
     def __post_init__(self) -> None:
         """Raises SettingError: a number is out of range, or a name unknown."""
+        for name in ("emotion", "gain"):
+            if not isinstance(getattr(self, name), Mapping):
+                raise SettingError(f"got {name} {getattr(self, name)!r:.40}: expected numbers by name; give a dict")
         self.of(RAW)
         strengths(self.emotion)
 

@@ -90,8 +90,6 @@ class Guard:
         admitted = len(hosts) == 1 and len(origins) < 2
         admitted = admitted and self._door.admits(hosts[0], origins[0] if origins else None)
         known = self._door.knows(offered) or self._door.knows(_cookie(said.get(b"cookie", [])))
-        if scope["type"] == "websocket" and not origins:  # every browser sends one; a program can
-            admitted = admitted and self._door.token is None
         if not (admitted and known):
             if scope["type"] == "websocket":
                 await receive()

@@ -265,6 +265,16 @@ class _Server(uvicorn.Server):
         self._ready()
 
 
+def _address() -> str:
+    """The address by which this machine goes out, or its name; nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
+        try:
+            out.connect(("192.0.2.1", 9))  # of RFC 5737: nobody's
+            return str(out.getsockname()[0])
+        except OSError:
+            return socket.gethostname()
+
+
 def run(
     host: str, port: int, say: Callable[[str], None], model: str | Path | None, opened: Callable[[str], object]
 ) -> None:
@@ -285,12 +295,15 @@ def run(
     open_house = host not in LOOPBACK
     token = secrets.token_urlsafe(24) if open_house else None
     door = Door(LOOPBACK | {host.lower()}, token)
-    name = f"[{host}]" if ":" in host else host
-    url = f"http://{name}:{listening.getsockname()[1]}/" + (f"?token={token}" if token else "")
+    place = f":{listening.getsockname()[1]}/" + (f"?token={token}" if token else "")
+    everywhere = host in ("", "0.0.0.0", "::")  # which is no address to go to
+    here = ("[::1]" if ":" in host else "127.0.0.1") if everywhere else f"[{host}]" if ":" in host else host
 
     def ready() -> None:
-        say(f"the studio is at {url}")
-        opened(url)
+        say(f"the studio is at http://{here}{place}")
+        if everywhere:
+            say(f"from other machines at http://{_address()}{place}")
+        opened(f"http://{here}{place}")
 
     logging.getLogger("uvicorn.error").addHandler(logging.NullHandler())  # what strangers do is no news
     config = uvicorn.Config(

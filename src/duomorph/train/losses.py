@@ -12,6 +12,8 @@ part's sum over the whole batch's count, so the parts of a batch add up.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -20,6 +22,9 @@ from duomorph.train.config import LossConfig
 
 PARTS = ("mse", "l1", "perceptual", "temporal", "smoothing")
 SHUT = 0.03  # opening of the lips below which they are
+# shapes of moods and the tongue: most of the time at rest
+SELDOM = ("brow", "cheek", "eyeSquint", "eyeWide", "mouthFrown", "mouthSmile", "noseSneer", "tongue")
+_SMALL = 0.1  # at this error a seldom shape's square weighs what others weigh themselves
 _GROUPS = {"mouth": arkit.MOUTH, "expression": arkit.EXPRESSION}
 
 Counts = dict[str, float]
@@ -51,18 +56,37 @@ def mse(predicted: Tensor, truth: Tensor, mask: Tensor, counts: Counts) -> Tenso
     return _mean((predicted - truth).square(), mask, counts["values"])
 
 
-def l1(predicted: Tensor, truth: Tensor, mask: Tensor, counts: Counts) -> Tensor:
-    """Mean absolute error."""
-    return _mean((predicted - truth).abs(), mask, counts["values"])
+def seldom(styles: Sequence[str], of: Sequence[str]) -> Tensor:
+    """(S, 52): the shapes of SELDOM, in those of the styles that `of` names."""
+    shapes = torch.tensor([name.startswith(SELDOM) for name in arkit.NAMES])
+    return torch.tensor([style in of for style in styles])[:, None] & shapes
+
+
+def _apart(predicted: Tensor, truth: Tensor, rare: Tensor | None) -> Tensor:
+    """Absolute error; where `rare`, its square in tenths: the median of what rests nine times in ten is rest, so an
+    absolute error teaches such a shape never to move, a square one its mean."""
+    error = (predicted - truth).abs()
+    return error if rare is None else torch.where(rare, error.square() / _SMALL, error)
+
+
+def l1(predicted: Tensor, truth: Tensor, mask: Tensor, counts: Counts, rare: Tensor | None = None) -> Tensor:
+    """Mean absolute error; of shapes that are `rare`, (B, 1, 52), the square."""
+    return _mean(_apart(predicted, truth, rare), mask, counts["values"])
 
 
 def perceptual(
-    predicted: Tensor, truth: Tensor, mask: Tensor, counts: Counts, lips: float, seal: float = 0.0
+    predicted: Tensor,
+    truth: Tensor,
+    mask: Tensor,
+    counts: Counts,
+    lips: float,
+    seal: float = 0.0,
+    rare: Tensor | None = None,
 ) -> Tensor:
     """Mean absolute error of the mouth and of the expression, each group with the same say, and `lips` times that of
     the lips' opening: ten small errors can leave a seal open. Where the lips are shut it weighs `seal` times more on
     top: the median of "perhaps shut" is open, and a p that stays open is seen."""
-    error = (predicted - truth).abs()
+    error = _apart(predicted, truth, rare)
     present = {name: group for name, group in _GROUPS.items() if counts[name]}
     means = [_mean(error[..., group], mask[..., group], counts[name]) for name, group in present.items()]
     aperture = predicted.new_tensor(arkit.APERTURE)
@@ -92,13 +116,14 @@ def losses(
     alpha: Tensor,
     alpha_target: float,
     weights: LossConfig,
+    rare: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """The weighted sum, and the value of each of `PARTS` (detached, one tensor)."""
     share = float(mask.sum()) / max(counts["values"], 1.0)  # of this part in the batch
     values = torch.stack([
         mse(predicted, truth, mask, counts),
-        l1(predicted, truth, mask, counts),
-        perceptual(predicted, truth, mask, counts, weights.lips, weights.seal),
+        l1(predicted, truth, mask, counts, rare),
+        perceptual(predicted, truth, mask, counts, weights.lips, weights.seal, rare),
         temporal(predicted, truth, mask, counts, every, weights.bend),
         smoothing(alpha, alpha_target) * share,
     ])  # fmt: skip

@@ -18,7 +18,7 @@ from duomorph import arkit
 from duomorph.clock import MAX_DELAY, ROWS_PER_TICK, TICK_RATE
 from duomorph.model.network import MEL_SCALE, MEL_SILENCE, Network, State, rms
 from duomorph.train.config import LossConfig
-from duomorph.train.losses import Counts, losses
+from duomorph.train.losses import Counts, losses, seldom
 
 
 def warm_state(network: Network, past: Tensor, delay: Tensor, every: int) -> State:
@@ -92,6 +92,8 @@ class Objective(nn.Module):
     def __init__(self, network: Network, weights: LossConfig, compiled: bool, bf16: bool, learn: str = "all") -> None:
         super().__init__()
         self.network, self.weights, self.bf16 = network, weights, bf16
+        self.rare: Tensor
+        self.register_buffer("rare", seldom(network.config.styles, weights.seldom), persistent=False)
         self.runs: nn.Module = ALONE[learn](network) if learn in ALONE else network
         # in a list: registered once
         self._run = [torch.compile(self.runs, dynamic=False) if compiled else self.runs]
@@ -107,5 +109,5 @@ class Objective(nn.Module):
         target = 1 - math.exp(-1 / (TICK_RATE * network.config.smoothing_s))
         return losses(
             predicted.float(), part["truth"][:, ::every], part["mask"][:, ::every], counts, every,
-            network.alpha(), target, self.weights,
+            network.alpha(), target, self.weights, self.rare[part["style"], None],
         )  # fmt: skip
