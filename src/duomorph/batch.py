@@ -202,8 +202,6 @@ def convert(
         progress(f"{number}/{len(jobs)} {job.source.name}")
         try:
             clip = formats.read(job.source, format)
-            if not len(clip):
-                raise FormatError(f"{str(job.source)!r} holds no frame: expected one at least; it was cut")
             clip = clip if fps is None else clip.resampled(fps)
             lacking += save([clip], job, stage)[1]
         except DuomorphError as problem:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from duomorph import arkit
 
 
-@dataclass(frozen=True, eq=False)  # arrays have no one answer to ==
+@dataclass(frozen=True)
 class Clip:
     """Curves of one take.
 
