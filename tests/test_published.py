@@ -45,6 +45,7 @@ def test_bars_of_accuracy(results: dict[str, Any]) -> None:
         assert report["r"]["jawOpen"] >= 0.90
         assert report["r"]["mouthLowerDownLeft"] >= 0.83
         assert report["r"]["mouthPucker"] >= 0.73
+        assert report["jitter"]["mouth"] <= 1.2
     for report in results["evaluate"]["reports"]:
         assert report["mae"] < min(report["baselines"].values())
         assert abs(report["lag_frames"]) <= 1
@@ -55,13 +56,14 @@ def test_bars_of_accuracy(results: dict[str, Any]) -> None:
 def test_bars_of_voices_that_no_training_knew(results: dict[str, Any]) -> None:
     voices = results["any_voice"]
     readers = voices["librispeech"]["30"]
-    assert readers["r"]["jawOpen"] >= 0.85
-    assert readers["closure"]["ours"] >= 0.88
+    assert readers["r"]["jawOpen"] >= 0.845
+    assert readers["closure"]["ours"] >= 0.90
     assert readers["jitter"] <= 1.2
     assert readers["silence"]["ours"] <= 0.05
     assert readers["rounding"]["ours"] >= 0.90
     assert voices["nathalie"]["30"]["r"]["jawOpen"] >= 0.9 * readers["r"]["jawOpen"]
-    bars = {"anger/neutral": 0.95, "happiness/neutral": 0.88, "fear/neutral": 0.85, "anger/happiness": 0.70}
+    bars = {"anger/neutral": 0.95, "happiness/neutral": 0.88, "fear/neutral": 0.85, "sadness/neutral": 0.85}
+    bars["anger/happiness"] = 0.70
     assert all(voices["emotions"]["auc"][pair] >= bar for pair, bar in bars.items())
     assert max(share for kinds in voices["unspoken"].values() for share in kinds.values()) <= 0.05
 
@@ -80,12 +82,10 @@ def lost(results: dict[str, Any], disturbed: str) -> float:
 
 MISSED = {
     "GRID: MAE <= 0.0170": lambda r: reports(r, "grid_s1")[0]["mae"] <= 0.0170,
-    "GRID: jitter at 60 fps <= 1.2": lambda r: reports(r, "grid_s1")[1]["jitter"]["mouth"] <= 1.2,
     "FACEGOOD: r(jawOpen) >= 0.80": lambda r: reports(r, "facegood")[0]["r"]["jawOpen"] >= 0.80,
     "readers: r(jawOpen) >= 0.90": lambda r: r["any_voice"]["librispeech"]["30"]["r"]["jawOpen"] >= 0.90,
     "readers: P B M shut >= 95 %": lambda r: r["any_voice"]["librispeech"]["30"]["closure"]["ours"] >= 0.95,
     "readers: jitter at 60 fps <= 1.2": lambda r: r["any_voice"]["librispeech"]["60"]["jitter"] <= 1.2,
-    "sadness / neutral >= 0.85": lambda r: r["any_voice"]["emotions"]["auc"]["sadness/neutral"] >= 0.85,
     "live: a frame is computed in <= 4 ms at p99": lambda r: r["live"]["live"]["compute_ms"]["p99"] <= 4,
     "10 dB of noise costs <= 0.08": lambda r: lost(r, "10 dB of noise") <= 0.08,
     "a telephone costs <= 0.08": lambda r: lost(r, "telephone") <= 0.08,

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
+import duomorph as dm
 from command import RECIPES, run_recipe
 from duomorph import arkit, corpus, formats
 from duomorph.dataset import check, manifest, split
@@ -186,3 +187,25 @@ def test_the_settings_of_the_shipped_weights_are_settings() -> None:
     settings = config.read(RECIPES / "shipped.toml", [])
     assert settings.data[:2] == ("grid_s1", "facegood")
     assert settings.train.epochs == 8
+
+
+def test_the_mean_of_two_trainings(tmp_path: Path) -> None:
+    """Of the weights that ship and of the same with an output twice as large, at a share of one half: 1.5 times."""
+    torch = pytest.importorskip("torch")
+    from duomorph.model.export import export, load_model
+
+    shipped = Path(dm.load().info().path).with_suffix(".safetensors")
+    network, told = load_model(shipped)
+    one = {name: value.clone() for name, value in network.named_parameters()}
+    with torch.no_grad():
+        network.out.mul_(2)
+    export(network, told, tmp_path / "b" / "duomorph.onnx")
+    other = tmp_path / "b" / "duomorph.safetensors"
+    ran = run_recipe("mean.py", None, shipped, other, "--share", "0.5", "-o", tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    mean, said = load_model(tmp_path / "duomorph.safetensors")
+    for name, value in mean.named_parameters():
+        torch.testing.assert_close(value, one[name] * (1.5 if name == "out" else 1))
+    assert said.runs[:-1] == told.runs
+    assert "mean" in said.runs[-1]
+    assert dm.load(tmp_path / "duomorph.onnx").animate(np.zeros(16000, np.float32)).weights.shape == (30, 52)

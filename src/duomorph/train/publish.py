@@ -23,12 +23,21 @@ from duomorph.train.beginning import load_checkpoint
 from duomorph.train.objective import ALONE
 
 
+def constants(network: Network) -> dict[str, Any]:
+    """What of a provenance the network itself knows: what it has learned of constants."""
+    keep = (1 - network.alpha()) / network.alpha()  # group delay of the smoothing, ticks
+    return {
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "streams": tuple((mel, emotion) for mel, emotion in network.stream_weights().tolist()),
+        "smoothing_s": tuple((keep / TICK_RATE).tolist()),
+    }
+
+
 def provenance_of(checkpoint: dict[str, Any], network: Network, style: str | None) -> Provenance:
     """What the training run knows about itself and what the network has learned of constants."""
     styles = network.config.styles
     if style is not None and style not in styles:
         raise SettingError(f"style {style!r} is unknown: expected one of {', '.join(styles)}")
-    keep = (1 - network.alpha()) / network.alpha()  # group delay of the smoothing, ticks
     return Provenance(
         licence="MIT",
         trained=checkpoint["trained"],
@@ -37,9 +46,7 @@ def provenance_of(checkpoint: dict[str, Any], network: Network, style: str | Non
         sources=tuple(TrainingSource(**source) for source in checkpoint["sources"]),
         neutral=tuple(network.emotion.mean[:FUNCTIONALS].tolist()),
         default_style=style or checkpoint["settings"]["train"]["style"] or styles[0],
-        parameters=sum(parameter.numel() for parameter in network.parameters()),
-        streams=tuple((mel, emotion) for mel, emotion in network.stream_weights().tolist()),
-        smoothing_s=tuple((keep / TICK_RATE).tolist()),
+        **constants(network),
     )
 
 
