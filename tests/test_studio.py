@@ -700,7 +700,7 @@ def test_the_command_line_reads_what_the_studio_saves(
     [
         "intensity = 9", "intensity = true", "intensity = nan", "idle = 3", "gate = 1", "x = 1", "[nose]\ngain = 'a'",
         "[emotion]\njoy = 2", "[emotion]\nx = 1", "emotion = 3", "seed = -1", "style = 1", "delay_ms = 999", "=",
-        "[jawOpen]\nx = 1",
+        "[jawOpen]\nx = 1", "no_gate = true",
     ],
 )  # fmt: skip
 def test_settings_that_are_none(line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], sample: Path) -> None:

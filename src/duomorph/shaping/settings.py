@@ -118,6 +118,9 @@ def parse(said: str) -> dict[str, Any]:
     except (ValueError, RecursionError) as problem:
         raise SettingError(f"got what is no TOML ({problem}): expected lines such as intensity = 1.2") from None
     given: dict[str, Any] = {key: found.pop(key) for key in (*KEYS, "emotion") if key in found}
+    for name, value in found.items():
+        if not isinstance(value, dict):  # a section is a shape's
+            raise SettingError(f"got {name:.40} = {value!r:.40}: expected one of {', '.join(KEYS)}; rename it")
     if found:
         given["shapes"] = found
     Settings(**given)
