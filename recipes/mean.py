@@ -25,6 +25,8 @@ def main() -> None:
     parser.add_argument("--share", type=float, required=True, help="of the first, 0 to 1")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER")
     arguments = parser.parse_args()
+    if not 0 <= arguments.share <= 1:
+        parser.error(f"got --share {arguments.share}: expected 0 to 1; try 0.5")
     (one, _), (network, told) = map(load_model, arguments.models)
     if one.config != network.config:
         parser.error("got models of two forms: expected one to have gone on from the other")

@@ -141,7 +141,7 @@ def test_a_manifest_is_saved_on_the_way(tmp_path: Path) -> None:
         ({"clip": Clip(np.zeros((3, 51), np.float32), Fraction(30))}, FormatError),
         ({"clip": Clip(np.full((3, 52), np.nan, np.float32), Fraction(30))}, FormatError),
         ({"clip": Clip(np.full((3, 52), 2, np.float32), Fraction(30))}, FormatError),
-        ({"clip": Clip(np.zeros((3, 52), np.float32), Fraction(5))}, SettingError),
+        ({"clip": Clip(np.zeros((3, 52), np.float32), Fraction(5))}, FormatError),
         ({"licence": None}, CorpusError),
         ({"speaker": Path("x")}, CorpusError),
         ({"sound": np.zeros(0, np.float32)}, AudioError),

@@ -21,7 +21,7 @@ import duomorph as dm
 from duomorph import arkit, audio, mel
 from duomorph.clock import delay_ticks, end_sample, frame_count
 from duomorph.errors import AudioError, SettingError
-from duomorph.live import Blocks, File, Live, Paced, Pipe, microphone
+from duomorph.live import Blocks, File, Live, Paced, Pipe, microphone, sources
 from duomorph.live.microphone import Device, Microphone, Ring
 from duomorph.live.resample import LiveResampler
 from duomorph.live.sources import NOTHING
@@ -272,6 +272,7 @@ def test_a_writer_that_is_ahead_waits(pipe: tuple[int, Callable[[bytes], None]])
     source.close()
 
 
+@pytest.mark.skipif(not sources.POLLS, reason="nobody can tell here whether a read would wait")
 def test_a_closed_pipe_leaves_the_sound_to_the_next(pipe: tuple[int, Callable[[bytes], None]]) -> None:
     descriptor, write = pipe
     before = set(threading.enumerate())
@@ -306,6 +307,9 @@ def test_what_is_no_source(tmp_path: Path, face: dm.Face) -> None:
         Live([NOTHING], rate=50, face=face)
     with pytest.raises(SettingError, match="channels"):
         Pipe(0, channels=0)
+    for rate in (0, -1):
+        with pytest.raises(SettingError, match="Hz"):
+            Pipe(0, rate)
     with pytest.raises(SettingError, match="Command"):
         Live([NOTHING], face=face).command("silence")  # type: ignore[arg-type]
 

@@ -241,6 +241,10 @@ def test_a_film_is_written_whole_or_not_at_all(
         (tmp_path / "film.mp4").write_bytes(cut)
         assert not mp4._whole(tmp_path / "film.mp4")
     (tmp_path / "film.mp4").unlink()
+    monkeypatch.setattr(mp4, "_whole", lambda path: False)
+    with pytest.raises(FormatError, match="free the disk"):
+        film(clip, tmp_path / "film.mp4", None, 64)
+    assert list(tmp_path.iterdir()) == []
     with pytest.raises(FormatError, match="0 frames"):
         film(Clip(clip.weights[:0], Fraction(30)), tmp_path / "film.mp4", None, 64)
 

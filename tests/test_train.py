@@ -35,6 +35,7 @@ from duomorph.train.beginning import load_checkpoint, set_emotion_directions  # 
 from duomorph.train.config import AugmentConfig, LossConfig, Settings, TrainConfig  # noqa: E402
 from duomorph.train.data import Session  # noqa: E402
 from duomorph.train.loop import Trainer, has_bf16, train  # noqa: E402
+from duomorph.train.objective import Objective  # noqa: E402
 from duomorph.train.publish import publish  # noqa: E402
 
 SMALL = ModelConfig(d=16, front=24, band_channels=2, emotion=16, dropout=0.0)
@@ -352,6 +353,25 @@ def test_what_seldom_moves_learns_its_mean_where_asked() -> None:
             for loss in (losses.l1, partial(losses.perceptual, lips=0.0)):
                 costs = [float(loss(torch.full_like(truth, level), truth, only, counts, rare=rare)) for level in levels]
                 assert levels[int(np.argmin(costs))] == pytest.approx(least), (name, row)
+
+
+def test_an_objective_knows_which_styles_learn_means() -> None:
+    torch.manual_seed(0)
+    network = Network(dataclasses.replace(SMALL, styles=("captured", "drawn")))
+    steps, c = 4, network.config
+    part = {
+        "mel": torch.zeros(2, steps, 2, c.bands), "past": torch.zeros(2, c.context_ticks + 12, 2, c.bands),
+        "emotion": torch.zeros(2, c.updates, 264), "slot": torch.zeros(2, steps, dtype=torch.long),
+        "style": torch.tensor([0, 1]), "delay": torch.zeros(2, dtype=torch.long),
+        "truth": torch.rand(2, steps, 52), "mask": torch.ones(2, steps, 52),
+    }  # fmt: skip
+    total = {}
+    for of in ((), ("captured",), ("drawn",)):
+        objective = Objective(network.eval(), dataclasses.replace(LossConfig(), seldom=of), False, False)
+        total[of] = float(objective(part, losses.count(part["mask"]), 1)[0].detach())
+    assert len(set(total.values())) == 3
+    with pytest.raises(SettingError, match=r"loss\.seldom names 'x'"):
+        Objective(network, LossConfig(seldom=("x",)), False, False)
 
 
 def test_perceptual_loss_minds_lips_that_do_not_seal() -> None:

@@ -82,7 +82,10 @@ def prepare(samples: NDArray[np.generic], rate: float) -> Samples:
     """
     array = np.asarray(samples)
     if array.ndim not in (1, 2) or (array.ndim == 2 and not 1 <= array.shape[1] <= MAX_CHANNELS):
-        raise AudioError(f"got sound of shape {array.shape}, expected (samples,) or (samples, channels); transpose it")
+        raise AudioError(
+            f"got sound of shape {array.shape}, expected (samples,) or (samples, channels up to "
+            f"{MAX_CHANNELS}); transpose it where channels come first"
+        )
     if array.dtype == np.int16:
         array = array.astype(np.float32) / np.float32(32768)
     elif array.dtype.kind != "f":
@@ -161,7 +164,7 @@ def _open(path: Path, stack: contextlib.ExitStack) -> soundfile.SoundFile | None
     """A file for libsndfile, None if it does not know the container; an mp3 whose length is not told, or wrongly,
     gets a header that tells it."""
     file = stack.enter_context(path.open("rb"))
-    source: Path | bytes | mp3.Headed = os.fsencode(path) if os.name == "posix" else path  # which need not be text
+    source: Path | bytes | mp3.Headed = native(path)
     named_mp3 = path.suffix.lower() == ".mp3"
     if named_mp3 or mp3.may_begin(file.read(3)):
         data = stack.enter_context(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
@@ -180,6 +183,11 @@ def _open(path: Path, stack: contextlib.ExitStack) -> soundfile.SoundFile | None
         raise _unknown(path, problem.error_string) from None
     except TypeError:
         raise _unknown(path, "raw samples without a header") from None
+
+
+def native(path: Path) -> Path | bytes:
+    """The name as libsndfile takes it: on POSIX bytes, which need not be text."""
+    return os.fsencode(path) if os.name == "posix" else path
 
 
 def _unknown(path: Path, reason: str) -> AudioError:

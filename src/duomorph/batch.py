@@ -97,7 +97,7 @@ def plan(
     if plot and importlib.util.find_spec("matplotlib") is None:
         raise MissingExtra("--plot needs matplotlib: install it with  pip install 'duomorph[plot]'")
     if out == "-":
-        raise SettingError("got -o -: expected a file or a folder; curves are not written to standard output")
+        raise SettingError("got -o -: expected a file or a folder, not standard output; name one")
     is_folder = os.path.isdir(out) or out.endswith(("/", os.sep))
     if len(sources) > 1 and not is_folder and Path(out).suffix:
         raise SettingError(f"{len(sources)} files cannot share {out!r}: expected a folder; write -o {out}/")

@@ -54,11 +54,11 @@ class Clip:
 
     def __getitem__(self, shape: str) -> NDArray[np.float32]:
         """One curve, (T,). Raises KeyError if `shape` is not one of the 52 names."""
-        curve: NDArray[np.float32] = self.weights[:, arkit.INDEX[arkit.canonical(shape) or shape]]
+        curve: NDArray[np.float32] = self.weights[:, arkit.INDEX[arkit.canonical(str(shape)) or shape]]
         return curve
 
-    def __contains__(self, shape: str) -> bool:
-        return arkit.canonical(shape) is not None
+    def __contains__(self, shape: object) -> bool:
+        return isinstance(shape, str) and arkit.canonical(shape) is not None
 
     @property
     def times(self) -> NDArray[np.float64]:

@@ -146,7 +146,7 @@ def _source(arguments: argparse.Namespace, progress: _Progress) -> Source:
             if os.path.realpath(url.removeprefix("jsonl://")) == os.path.realpath(arguments.file):
                 raise SettingError(f"the sink {url!r} is the input: expected another file; the sound would be lost")
         if arguments.rate is not None or arguments.channels != 1:
-            raise SettingError("got --rate or --channels for a file, which says them itself: leave them out")
+            raise SettingError("got --rate or --channels for a file: expected them with - alone; leave them out")
         return File(arguments.file)
     if arguments.pipe:
         if sys.stdin is None:
@@ -160,7 +160,7 @@ def _list_devices() -> int:
 
     found = devices()
     if not found:
-        print("duomorph: no microphone was found", file=sys.stderr)
+        print("duomorph: got no microphone: expected one; plug it in, or use --file or -", file=sys.stderr)
     for device in found:
         mark = "*" if device.default else " "
         print(f"{mark}{device.index:3}  {device.name}  ({device.system}, {device.channels} channels, {device.rate} Hz)")

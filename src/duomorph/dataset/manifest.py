@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from duomorph import arkit, audio, files
 from duomorph.clip import Clip
-from duomorph.clock import SAMPLE_RATE, frame_rate
+from duomorph.clock import MAX_FPS, MIN_FPS, SAMPLE_RATE, frame_rate
 from duomorph.errors import AudioError, CorpusError, FormatError, SettingError
 from duomorph.formats import jsonl
 
@@ -197,16 +197,17 @@ class Writer:
         Raises:
             AudioError: the sound cannot be read to its end. FormatError: a file cannot be written.
             CorpusError: the id is there already or no file name, a text is none, or the clip is empty.
-            SettingError: a frame rate that data sets do not hold.
         """
         facts = {"speaker": speaker, "session": session, "style": style, "licence": licence, "source": source}
         for key in facts:
             _must(isinstance(facts[key], str), key, facts, "text")
-        frame_rate(clip.fps)
         if not ID.fullmatch(id):
             raise CorpusError(f"got the id {id!r:.60}: expected letters, digits and _.+=@- only; rename it")
         if id in self._entries:
             raise CorpusError(f"the clip {id!r} is there twice: expected another id; rename it or resume")
+        if not MIN_FPS <= clip.fps <= MAX_FPS:
+            told = "expected 24 to 120; resample it"
+            raise FormatError(f"the clip {id!r} has {float(clip.fps):g} frames a second: {told}")
         if not len(clip):
             raise CorpusError(f"the clip {id!r} has 0 frames: expected at least one; leave it out")
         shape = clip.weights.shape
@@ -285,7 +286,7 @@ def _libsndfile_reads(path: Path) -> bool:
     if path.suffix.lower() not in audio.NATIVE:
         return False
     try:
-        soundfile.info(path)
+        soundfile.info(audio.native(path))
     except (soundfile.LibsndfileError, TypeError) as problem:
         if not path.is_file():
             raise AudioError(f"{str(path)!r} is no file: expected a sound file; check the name") from problem

@@ -44,7 +44,7 @@ def draw(folder: str | Path, by: str, share: float = 0.1, seed: int = 0) -> Spli
     """Hold out about a share of the speakers, or of the sounds, and at least one.
 
     A speaker or sound is held out if the SHA-256 of seed and name, as a fraction, is under the share: nothing depends
-    on the others.
+    on the others, but that speakers who share a sound are taken as one, by the first of their names.
 
     Args:
         by: "speaker" or "clip".
@@ -55,10 +55,13 @@ def draw(folder: str | Path, by: str, share: float = 0.1, seed: int = 0) -> Spli
         raise SettingError(f"cannot split by {by!r:.40}: expected speaker, clip or list")
     if not 0 < share < 1:
         raise SettingError(f"got a test share of {share}: expected more than 0 and less than 1; try 0.1")
-    keys = _apart([(entry.id, str(getattr(entry, KEYS[by])), entry.audio) for entry in manifest.read(folder)])
+    clips = [(entry.id, str(getattr(entry, KEYS[by])), entry.audio) for entry in manifest.read(folder)]
+    keys = _apart(clips)
     order = sorted(set(keys.values()), key=lambda key: _place(seed, key))
     if len(order) < 2:
-        raise CorpusError(f"{str(folder)!r} holds {len(order)} {by}s: expected two at least to split by {by}; add some")
+        named = len({key for _, key, _ in clips})
+        told = f"{named} {by}s{', who share their sounds' * (named > 1)}"
+        raise CorpusError(f"{str(folder)!r} holds {told}: expected two at least to split by {by}; add some")
     below = sum(_place(seed, key) < share for key in order)
     held = set(order[: min(max(below, 1), len(order) - 1)])
     return Split(by, share, seed, tuple(sorted(id for id, key in keys.items() if key in held)))

@@ -161,9 +161,6 @@ def _locked(problem: OSError) -> None:
 
 
 def _of(path: str, name: str) -> Found:
-    """Raises SettingError: a name of bytes that are no text, which no ledger can hold."""
-    if not name.isascii() and any("\ud800" <= sign <= "\udfff" for sign in name):
-        raise SettingError(f"the name of {path!r} is no text: expected UTF-8; rename the file")
     try:
         known = os.stat(path)
     except OSError:  # a link to nothing, or gone by now: reading it will say so

@@ -110,13 +110,14 @@ def predictions(
     face: Face, takes: list[Take], fps: Fraction, delay_ms: float, style: str | None = None
 ) -> list[Played]:
     """Each take animated alone, in its own style or in `style`. Raises SettingError: a style that the model lacks."""
-    played = []
-    for take in takes:
-        if style is None and take.style not in face.styles:
+    for take in takes if style is None else ():
+        if take.style not in face.styles:
             raise SettingError(
                 f"the take {take.name!r} is of style {take.style!r}: expected one of {', '.join(face.styles)}; say "
                 "which of these it is to be compared with (--style), or fine-tune a model that knows its own"
             )
+    played = []
+    for take in takes:
         clip = face.animate(take.audio, fps=fps, delay_ms=delay_ms, style=style or take.style)
         times = clip.times
         known = take.known_at(times)

@@ -19,7 +19,7 @@ import numpy as np
 
 from duomorph import arkit, files
 from duomorph.clip import Clip, joined
-from duomorph.clock import frame_rate
+from duomorph.clock import MAX_FPS, MIN_FPS
 from duomorph.errors import FormatError
 from duomorph.formats import a2f, beat, jsonl, livelink, nim, npz, plain
 
@@ -108,7 +108,10 @@ def write_parts(parts: Iterable[Clip], path: str | Path, format: str | None = No
 
 
 def _check(part: Clip, path: str | Path) -> Clip:
-    frame_rate(part.fps)  # or nobody could read it again
+    if not MIN_FPS <= part.fps <= MAX_FPS:
+        raise FormatError(
+            f"cannot write {str(path)!r}: got {float(part.fps):g} frames a second, expected 24 to 120; resample it"
+        )
     for name, values, columns in (("weights", part.weights, arkit.COUNT), ("angles", part.angles, len(arkit.ANGLES))):
         if values is None:
             continue

@@ -39,6 +39,7 @@ PIPE_S: Final = 2.0  # of sound that a pipe may be ahead; then its writer waits
 FIRST_S: Final = 0.25  # so long a pipe waits for its first sample before the clock starts without
 QUIET_S: Final = 0.02  # a pipe from which nothing came for so long held no more of what is to be discarded,
 DISCARD_S: Final = 0.25  # and no longer than this
+POLLS: Final = hasattr(select, "poll")
 LOOK_S: Final = 0.1  # so often a pipe from which nothing comes asks whether it is still wanted
 
 
@@ -163,15 +164,20 @@ class Pipe(Paced):
     pauses is heard as silence."""
 
     def __init__(self, descriptor: int, rate: int = SAMPLE_RATE, channels: int = 1) -> None:
-        """Raises SettingError: no such number of channels."""
+        """Raises SettingError: no such number of channels, or a rate that is none."""
         if not 1 <= channels <= audio.MAX_CHANNELS:
             raise SettingError(f"got {channels} channels: expected 1 to {audio.MAX_CHANNELS}; 1 is best")
+        if not audio.MIN_RATE <= rate <= audio.MAX_RATE:
+            raise SettingError(
+                f"got a sample rate of {rate} Hz: expected {audio.MIN_RATE} to {audio.MAX_RATE}; 16000 is best"
+            )
         super().__init__((), rate, "standard input")
         self._descriptor, self._width = descriptor, 2 * channels
         self._limit = round(PIPE_S * rate) * self._width
         self._bytes = bytearray()
         self._ended = self._closed = False
         self._news = threading.Condition()
+        self._reading = threading.Lock()  # held while bytes that are there are fetched
         self._drop_from = self._drop_until = 0.0  # moments between which what comes in is discarded
         threading.Thread(target=self._listen, name="duomorph pipe", daemon=True).start()
 
@@ -181,13 +187,14 @@ class Pipe(Paced):
         while data and not self._closed:
             if not _written(self._descriptor):
                 continue
-            with self._news:
+            with self._reading:
                 if self._closed:  # what comes now is the next reader's
                     return
                 try:
                     data = os.read(self._descriptor, 1 << 14)
                 except OSError:  # closed under us
                     data = b""
+            with self._news:
                 now = time.monotonic()
                 self._bytes += data
                 if now < self._drop_until:
@@ -231,11 +238,14 @@ class Pipe(Paced):
         with self._news:
             self._closed = True
             self._news.notify_all()
+        if POLLS:  # a read that has begun ends at once: what it takes is ours
+            with self._reading:
+                pass
 
 
 def _written(descriptor: int) -> bool:
     """Whether a read would not wait, after at most LOOK_S; where nobody can tell (Windows), yes: it waits."""
-    if not hasattr(select, "poll"):
+    if not POLLS:
         return True
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
@@ -250,7 +260,10 @@ def mono(block: NDArray[np.generic]) -> Float32:
     """
     array = np.asarray(block)
     if array.ndim not in (1, 2) or (array.ndim == 2 and not 1 <= array.shape[1] <= audio.MAX_CHANNELS):
-        raise AudioError(f"got a block of shape {array.shape}, expected (n,) or (n, channels); transpose it")
+        raise AudioError(
+            f"got a block of shape {array.shape}, expected (n,) or (n, channels up to {audio.MAX_CHANNELS}); transpose "
+            "it where channels come first"
+        )
     if array.dtype == np.int16:
         array = array.astype(np.float32) / np.float32(32768)
     elif array.dtype.kind != "f":

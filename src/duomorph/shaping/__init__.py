@@ -76,12 +76,11 @@ class Shaping:
 
     def __post_init__(self) -> None:
         """Raises SettingError: a number is out of range, or something else stands where it belongs."""
-        numbers = dict.fromkeys(("smooth_hz", "intensity", "expressiveness", "hold_ms"), Real)
-        for name, kind in {**numbers, "life": Life, "table": Table | None, "emotion": Score | None}.items():
-            value = getattr(self, name)
-            if not isinstance(value, kind):
-                told = getattr(kind, "__name__", kind)
-                raise SettingError(f"got {name} {value!r:.40}: expected a value of type {told}; give one")
+        numbers = dict.fromkeys(("smooth_hz", "intensity", "expressiveness", "hold_ms"), (Real, "a number"))
+        others = {"life": (Life, "a Life"), "table": (Table | None, "a Table"), "emotion": (Score | None, "a Score")}
+        for name, (kind, told) in {**numbers, **others}.items():
+            if not isinstance(value := getattr(self, name), kind):
+                raise SettingError(f"got {name} {value!r:.40}: expected {told}; give one")
         if self.smooth_hz != 0 and not SLOWEST_HZ <= self.smooth_hz <= FASTEST_HZ:
             expected = f"{SLOWEST_HZ:g} to {FASTEST_HZ:g} Hz, or 0 for none"
             raise SettingError(f"smoothing {self.smooth_hz!r} Hz is out of range: expected {expected}; try 3")

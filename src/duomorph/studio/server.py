@@ -265,14 +265,16 @@ class _Server(uvicorn.Server):
         self._ready()
 
 
-def _address() -> str:
-    """The address by which this machine goes out, or its name; nothing is sent."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
+def _addresses(family: socket.AddressFamily) -> list[str]:
+    """The address by which this machine goes out, if there is one; nothing is sent."""
+    nobody = "192.0.2.1" if family == socket.AF_INET else "2001:db8::1"  # of RFC 5737 and 3849
+    with socket.socket(family, socket.SOCK_DGRAM) as out:
         try:
-            out.connect(("192.0.2.1", 9))  # of RFC 5737: nobody's
-            return str(out.getsockname()[0])
+            out.connect((nobody, 9))
         except OSError:
-            return socket.gethostname()
+            return []
+        name = str(out.getsockname()[0])
+        return [f"[{name}]" if ":" in name else name]
 
 
 def run(
@@ -302,7 +304,8 @@ def run(
     def ready() -> None:
         say(f"the studio is at http://{here}{place}")
         if everywhere:
-            say(f"from other machines at http://{_address()}{place}")
+            for address in _addresses(family):
+                say(f"from other machines at http://{address}{place}")
         opened(f"http://{here}{place}")
 
     logging.getLogger("uvicorn.error").addHandler(logging.NullHandler())  # what strangers do is no news
