@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import tracemalloc
 from collections.abc import Callable, Iterator
 from fractions import Fraction
@@ -302,3 +305,12 @@ def test_info(capsys: pytest.CaptureFixture[str]) -> None:
     assert "80.9" in said
     for style in facts["styles"]:
         assert style in said
+
+
+@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="one core sums in one order")
+def test_curves_do_not_depend_on_how_many_cores_there_are(sample: Path, tmp_path: Path) -> None:
+    usual = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    for name, environment in (("all", usual), ("one", {**usual, "OPENBLAS_NUM_THREADS": "1"})):
+        command = [sys.executable, "-m", "duomorph", "animate", sample, "-o", tmp_path / f"{name}.csv"]
+        subprocess.run(command, env=environment, check=True, capture_output=True)
+    assert (tmp_path / "all.csv").read_bytes() == (tmp_path / "one.csv").read_bytes()

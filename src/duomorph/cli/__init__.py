@@ -45,6 +45,8 @@ Verbs: TypeAlias = "argparse._SubParsersAction[_Parser]"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code is 0, 1 after an error, 130 after Ctrl-C."""
+    # numpy's matrices here are too small to share, and its sums would depend on how many cores there are
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # Where they are closed, nothing else may get their numbers: what is printed would go there.
     sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
