@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 
+from duomorph.errors import DuomorphError, SettingError
 from duomorph.model.export import export, load_model
 from duomorph.train.publish import constants
 
@@ -26,10 +28,10 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER")
     arguments = parser.parse_args()
     if not 0 <= arguments.share <= 1:
-        parser.error(f"got --share {arguments.share}: expected 0 to 1; try 0.5")
+        raise SettingError(f"got --share {arguments.share}: expected 0 to 1; try 0.5")
     (one, _), (network, told) = map(load_model, arguments.models)
     if one.config != network.config:
-        parser.error("got models of two forms: expected one to have gone on from the other")
+        raise SettingError("got models of two forms: expected one to have gone on from the other; choose such")
     with torch.no_grad():
         for own, other in zip(network.parameters(), one.parameters(), strict=True):
             own.lerp_(other, arguments.share)
@@ -39,4 +41,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except DuomorphError as problem:
+        sys.exit(f"mean.py: {problem}")

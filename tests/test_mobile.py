@@ -30,8 +30,10 @@ from duomorph.cli import main
 from duomorph.clock import MAX_DELAY, ROW_RATE, SAMPLE_RATE, TICK_RATE, end_sample
 from duomorph.errors import ModelError
 from duomorph.mel import MelConfig, log_mel
+from duomorph.model import export
 from duomorph.model.config import LONG, MANY
 from duomorph.model.engine import Engine
+from duomorph.model.network import Network
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 RESULT = Path(__file__).parents[1] / "benchmarks" / "results" / "int8.json"
@@ -354,3 +356,21 @@ def test_executorch_gives_the_curves_of_python(
         assert done.returncode == 0, done.stderr
         found = np.load(out)[delay:]
         np.testing.assert_allclose(found, held(engine, speech, delay, style)[: TICKS - delay], atol=1e-3)
+
+
+def test_a_form_of_ones_own_takes_the_graph_beside_its_weights(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Whatever kind is asked for: another form would be traced for minutes."""
+    asked = []
+
+    def known(network: Network, like: Path | None) -> None:
+        asked.append(like)
+        raise ModelError("enough")
+
+    monkeypatch.setattr(export, "to_onnx", known)
+    weights = Path(dm.load().info().path).with_suffix(".safetensors")
+    for kind, sound in (("onnx", False), ("onnx-int8", False), ("onnx-fp16", True)):
+        with pytest.raises(ModelError, match="enough"):
+            export.write(*export.load_model(weights), tmp_path, kind, sound, weights)
+    assert asked == [weights.with_suffix(".onnx")] * 3

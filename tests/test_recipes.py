@@ -208,4 +208,9 @@ def test_the_mean_of_two_trainings(tmp_path: Path) -> None:
         torch.testing.assert_close(value, one[name] * (1.5 if name == "out" else 1))
     assert said.runs[:-1] == told.runs
     assert "mean" in said.runs[-1]
+    for bad in ((shipped, other, "--share", "1.5"), (shipped, tmp_path / "none.safetensors", "--share", "0.5")):
+        refused = run_recipe("mean.py", None, *bad, "-o", tmp_path / "bad")
+        assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
+        assert "expected" in refused.stderr
+        assert not (tmp_path / "bad").exists()
     assert dm.load(tmp_path / "duomorph.onnx").animate(np.zeros(16000, np.float32)).weights.shape == (30, 52)

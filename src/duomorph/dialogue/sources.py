@@ -110,8 +110,10 @@ def _line(found: places.Found, name: str, group: str | None = None, own: Own = P
     if os.path.isabs(name):
         parts = [part.replace(":", "").strip("\\") for part in parts]  # C:\ of Windows
     below = PurePosixPath(*parts).with_suffix("") if parts else PurePosixPath("line")
-    if any("\ud800" <= sign <= "\udfff" for sign in found.place + str(below)):
-        raise SettingError(f"the name of {found.place!r} is no text: expected UTF-8; rename it")
+    try:
+        f"{found.place}{below}".encode()
+    except UnicodeEncodeError:  # no ledger could hold it
+        raise SettingError(f"the name of {found.place!r} is no text: expected UTF-8; rename it") from None
     return Line(found.place, str(below), group or (parts[0] if len(parts) > 1 else ""), found.size, found.stamp, own)
 
 

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 PAGE: Final = Path(__file__).with_name("page")
 ASSETS: Final = Path(__file__).parents[1] / "assets"
+EVERYWHERE: Final = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # to listen at: to go to
 MOST_BYTES: Final = 128 << 20  # of a request
 MOST_WORDS: Final = 1 << 16  # of one that is text
 READ_S: Final = 60.0  # for a request to come in
@@ -265,16 +266,19 @@ class _Server(uvicorn.Server):
         self._ready()
 
 
-def _addresses(family: socket.AddressFamily) -> list[str]:
+def _spelled(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _outward(family: socket.AddressFamily) -> str | None:
     """The address by which this machine goes out, if there is one; nothing is sent."""
     nobody = "192.0.2.1" if family == socket.AF_INET else "2001:db8::1"  # of RFC 5737 and 3849
     with socket.socket(family, socket.SOCK_DGRAM) as out:
         try:
             out.connect((nobody, 9))
         except OSError:
-            return []
-        name = str(out.getsockname()[0])
-        return [f"[{name}]" if ":" in name else name]
+            return None
+        return str(out.getsockname()[0])
 
 
 def run(
@@ -298,15 +302,14 @@ def run(
     token = secrets.token_urlsafe(24) if open_house else None
     door = Door(LOOPBACK | {host.lower()}, token)
     place = f":{listening.getsockname()[1]}/" + (f"?token={token}" if token else "")
-    everywhere = host in ("", "0.0.0.0", "::")  # which is no address to go to
-    here = ("[::1]" if ":" in host else "127.0.0.1") if everywhere else f"[{host}]" if ":" in host else host
+    here = EVERYWHERE.get(host, host)
+    url = f"http://{_spelled(here)}{place}"
 
     def ready() -> None:
-        say(f"the studio is at http://{here}{place}")
-        if everywhere:
-            for address in _addresses(family):
-                say(f"from other machines at http://{address}{place}")
-        opened(f"http://{here}{place}")
+        say(f"the studio is at {url}")
+        if host in EVERYWHERE and (outward := _outward(family)):
+            say(f"from other machines at http://{_spelled(outward)}{place}")
+        opened(url)
 
     logging.getLogger("uvicorn.error").addHandler(logging.NullHandler())  # what strangers do is no news
     config = uvicorn.Config(
