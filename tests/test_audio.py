@@ -214,6 +214,18 @@ def test_streams_that_libsndfile_refuses_are_read_by_ffmpeg(corpus: Path) -> Non
     assert refused, "none of them is refused any more: then this path can go"
 
 
+def test_channels_that_cancel_each_other_are_refused(tmp_path: Path) -> None:
+    one = tone(16000, 0.7, 1).reshape(-1, 1)
+    for name, other in (("wired_wrong", -one), ("half_of_it", -0.5 * one), ("silent", 0 * one)):
+        soundfile.write(tmp_path / f"{name}.wav", np.hstack([one, other]), 16000, subtype="FLOAT")
+    with pytest.raises(AudioError, match=r"the 2 channels of .* cancel each other"):
+        audio.read(tmp_path / "wired_wrong.wav")
+    for name in ("half_of_it", "silent"):
+        assert np.abs(audio.read(tmp_path / f"{name}.wav")).max() > 0.1
+    soundfile.write(tmp_path / "nothing.wav", np.zeros((800, 2)), 16000)
+    assert not audio.read(tmp_path / "nothing.wav").any()
+
+
 def test_arrays() -> None:
     stereo = tone(44100, 0.5, 2)
     mono = audio.prepare(stereo.mean(axis=1), 44100)

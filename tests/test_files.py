@@ -32,6 +32,14 @@ def test_new_files_are_as_readable_as_any(tmp_path: Path) -> None:
     assert len({path.stat().st_mode for path in tmp_path.iterdir()}) == 1
 
 
+def test_a_file_that_is_replaced_keeps_its_permissions(tmp_path: Path) -> None:
+    path = tmp_path / "take.csv"
+    files.write(path, b"one")
+    path.chmod(0o640)
+    files.write(path, b"two")
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
 @pytest.mark.parametrize("problem", [ValueError, KeyboardInterrupt, SystemExit, OSError])
 def test_an_interruption_leaves_what_was_there(tmp_path: Path, problem: type[BaseException]) -> None:
     path = tmp_path / "take.csv"

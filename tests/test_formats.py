@@ -228,6 +228,17 @@ def test_reads_what_phones_write() -> None:
     np.testing.assert_allclose(clip["jawOpen"], [0.1, 0.2, 0.3, 0.4, 0.5, 1.0], atol=1e-6)
 
 
+@pytest.mark.parametrize(("base", "fps"), [(24, 24), (25, 25), (30, 30), (60, 24), (60, 25), (60, 30), (60, 60)])
+def test_how_far_time_codes_count(base: int, fps: int) -> None:
+    times = [Fraction(k, fps) + Fraction(1, 3) for k in range(6 * fps)]
+    codes = [(int(t), int(t % 1 * base), int(t % 1 * base % 1 * 1000)) for t in times]
+    row = ",".join(["61", *["0.5"] * 61])
+    lines = [f"00:00:{second:02}:{frame:02}.{part:03},{row}" for second, frame, part in codes]
+    clip = livelink.decode("\n".join([",".join(livelink.HEADER), *lines]).encode())
+    assert (clip.fps, len(clip)) == (fps, len(times))
+    assert clip.timecode == pytest.approx(1 / 3, abs=1e-4)
+
+
 def cells(text: str) -> list[list[str]]:
     return [line.split(",") for line in text.splitlines()]
 

@@ -368,7 +368,8 @@ def test_bad_tables_are_one_sentence(
 
 def test_a_table_that_is_not_there(sample: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "latin.toml").write_bytes(b"\xff\xfe")
-    for name in ("no.toml", ".", "latin.toml"):
+    (tmp_path / "endless.toml").write_bytes(b"#" * 2_000_000)
+    for name in ("no.toml", ".", "latin.toml", "endless.toml"):
         said = refused(capsys, "animate", sample, "-o", tmp_path / "o.csv", "--shape-config", tmp_path / name)
         assert "expected TOML" in said
 

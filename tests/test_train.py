@@ -370,8 +370,6 @@ def test_an_objective_knows_which_styles_learn_means() -> None:
         objective = Objective(network.eval(), dataclasses.replace(LossConfig(), seldom=of), False, False)
         total[of] = float(objective(part, losses.count(part["mask"]), 1)[0].detach())
     assert len(set(total.values())) == 3
-    with pytest.raises(SettingError, match=r"loss\.seldom names 'x'"):
-        Objective(network, LossConfig(seldom=("x",)), False, False)
 
 
 def test_perceptual_loss_minds_lips_that_do_not_seal() -> None:
@@ -615,6 +613,15 @@ def test_a_start_of_another_form_is_refused_before_anything_is_made(run: Path, t
     with pytest.raises(ModelError, match="cannot read checkpoint"):
         train(QUICK, run, resume=True)
     assert [path.name for path in tmp_path.iterdir()] == ["foreign.pt"]
+
+
+@pytest.mark.parametrize(
+    "bad", [{"train": {"shares": ["gird=3"]}}, {"train": {"often": ["x=2"]}}, {"loss": {"seldom": ["x"]}}]
+)
+def test_names_that_the_data_has_not_are_refused_at_once(bad: dict[str, object], run: Path) -> None:
+    with pytest.raises(SettingError, match="of the data; change it"):
+        train(config.changed(QUICK, bad), run)
+    assert not run.parent.exists()
 
 
 def test_no_corpus_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

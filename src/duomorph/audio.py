@@ -39,6 +39,7 @@ MAX_RATE: Final = 768_000
 MAX_CHANNELS: Final = 64
 MAX_LEVEL: Final = 1e6  # full scale is 1; integers left in a float file reach 2**15, nothing sane goes further
 NATIVE: Final = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf", ".w64", ".raw")
+CANCELLED: Final = 1e-4  # of the channels' power in their mean: wired with opposite polarity
 UNRECOGNISED: Final = 1  # libsndfile's SF_ERR_UNRECOGNISED_FORMAT
 ONE_OF: Final = "wav, flac, ogg, opus or mp3"
 
@@ -57,7 +58,8 @@ def blocks(path: str | Path, seconds: float = BLOCK_SECONDS) -> Iterator[Samples
         path: a sound file of any rate and channel count.
         seconds: length of a block; the first and last may be shorter.
     Raises:
-        AudioError: missing, a folder, empty, damaged, cut short, not sound, or with values that are no numbers.
+        AudioError: missing, a folder, empty, damaged, cut short, not sound, with values that are no numbers, or with
+            channels that cancel each other.
     """
     path = Path(path)
     _check_file(path)
@@ -208,6 +210,7 @@ def _libsndfile(source: soundfile.SoundFile, path: Path, seconds: float) -> Gene
     frames = max(1, min(round(seconds * rate), (1 << 22) // channels))  # a block is 16 MiB at most
     resampler = Resampler(rate)
     got = 0
+    loud = np.zeros(2)  # energy of the channels, and of their mean
     while True:
         try:
             chunk = source.read(frames, dtype="float32", always_2d=True)  # (n, channels)
@@ -221,12 +224,19 @@ def _libsndfile(source: soundfile.SoundFile, path: Path, seconds: float) -> Gene
             break
         _check_values(chunk, got / rate, rate, repr(str(path)))
         got += len(chunk)
-        yield resampler.feed(_mono(chunk))
+        mono = _mono(chunk)
+        loud += np.vdot(chunk, chunk) / channels, np.vdot(mono, mono)
+        yield resampler.feed(mono)
     # 2**63 - 1 frames: unknown; of an mp3: an estimate; ogg pages may count from a start of their own, and a cut page
     # is noticed before
     missing = source.frames - got if source.frames < 1 << 62 and source.format != "MP3" else 0
     if missing > (rate * OGG_START_S if source.format == "OGG" else 0):
         raise _cut(path, got / rate, source.frames / rate)
+    if loud[1] < CANCELLED * loud[0]:
+        raise AudioError(
+            f"the {channels} channels of {str(path)!r} cancel each other: expected a mean that is heard; "
+            "keep one of them, or turn the polarity of one"
+        )
     yield resampler.finish()
 
 

@@ -1,4 +1,4 @@
-"""Files out: whole or not at all.
+"""Files out: whole or not at all. Settings in: never more than a megabyte.
 
 One promise: after an error or Ctrl-C the folder looks as before; a reader never meets half a file.
 
@@ -18,6 +18,7 @@ from typing import Final
 
 from duomorph.errors import FormatError
 
+MOST_TEXT: Final = 1 << 20  # bytes
 _TEMPORARY: Final = re.compile(r"\..*\.[0-9a-f]{12}\.part(\.\w+)?")
 
 
@@ -33,7 +34,8 @@ def write(path: str | Path, data: bytes) -> None:
 
 @contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
-    """A fresh file beside `path`, with its suffix, that takes its place when the block ends without an error.
+    """A fresh file beside `path`, with its suffix, that takes its place, and the permissions of what stood there, when
+    the block ends without an error.
 
     Raises:
         FormatError: the folder is missing, or the path cannot be written.
@@ -42,7 +44,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
     temporary = target.with_name(f".{target.stem[:64]}.{os.urandom(6).hex()}.part{target.suffix}")
     try:
         temporary.touch(mode=0o666, exist_ok=False)  # less the umask, as any new file
-        mode = temporary.stat().st_mode
+        mode = (target if target.exists() else temporary).stat().st_mode
         yield temporary
         temporary.chmod(mode)  # some libraries put a private file in its place
         with temporary.open("rb") as file:
@@ -53,6 +55,15 @@ def atomic(path: str | Path) -> Iterator[Path]:
     finally:
         if os.path.lexists(temporary):  # not yet in place: an error, or the user gave up
             temporary.unlink()
+
+
+def text(path: str | Path) -> str:
+    """A file of settings. Raises OSError or ValueError: it cannot be read, is longer than a MiB, or is no UTF-8."""
+    with open(path, "rb") as file:
+        data = file.read(MOST_TEXT + 1)
+    if len(data) > MOST_TEXT:
+        raise ValueError("more than a megabyte")
+    return data.decode("utf-8")
 
 
 def leftovers(folder: str | Path) -> Iterator[Path]:

@@ -147,7 +147,7 @@ def add_preview(verbs: Verbs) -> None:
     _add_delay(verb)
     _add_model(verb)
     _add_shaping(verb, "calm")
-    verb.set_defaults(run=_preview)
+    verb.set_defaults(run=_preview, usual=verb.get_default)
 
 
 def _preview(arguments: argparse.Namespace) -> int:
@@ -160,6 +160,11 @@ def _preview(arguments: argparse.Namespace) -> int:
     if bool(inputs) == arguments.sheet:
         got = "files and --sheet" if inputs else "nothing to show"
         raise SettingError(f"got {got}: expected SOUND, --curves FILE or both, or --sheet alone")
+    if arguments.curves or arguments.sheet:
+        what, heard = ("--curves", {"curves", "sound", "fps", "size"}) if arguments.curves else ("--sheet", {"sheet"})
+        for name in sorted(vars(arguments).keys() - heard - {"output", "rest", "version"}):
+            if getattr(arguments, name) != arguments.usual(name):
+                raise SettingError(f"got {what} and {name}: {what} shows what it is given as it is; leave {name} out")
     if os.path.realpath(arguments.output) in map(os.path.realpath, inputs):
         raise SettingError(f"OUT {arguments.output!r} is an input: expected another file; it would be lost")
     if arguments.sheet:

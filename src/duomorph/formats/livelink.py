@@ -7,8 +7,9 @@ values carry ten decimals; what a phone wrote is written back as it was, uneven 
     clip = decode(data)
 
 63 columns: time code, count (61), the 52 shapes with JawRight before JawLeft and MouthRight before MouthLeft, nine
-signed angles in radians. The time code `HH:MM:SS:FF.sss` is wall clock and counts FF from 0 to 59 at any frame rate;
-reading makes the first row time 0 and keeps its wall clock in `timecode`. Rows that the phone dropped are bridged.
+signed angles in radians. The time code `HH:MM:SS:FF.sss` is wall clock and counts FF from 0 to 59 at any frame rate
+(to 24, 25 or 30 where other tools wrote it: several seconds tell); reading makes the first row time 0 and keeps its
+wall clock in `timecode`. Rows that the phone dropped are bridged.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from numpy.typing import NDArray
 
 from duomorph.arkit import ANGLES
 from duomorph.clip import Clip
+from duomorph.clock import MIN_FPS
 from duomorph.errors import FormatError
 from duomorph.formats import table
 from duomorph.formats.columns import CSV_ORDER, angles, curves, match
@@ -35,6 +37,8 @@ SECOND: Final = BASE * PARTS  # ticks: thousandths of a base frame
 DAY: Final = 86_400 * SECOND
 COUNT: Final = len(CSV_ORDER) + len(ANGLES)  # 61
 HEADER: Final = ("Timecode", "BlendshapeCount", *(name[0].upper() + name[1:] for name in CSV_ORDER), *ANGLES)
+OTHERS: Final = (24, 25, 30)  # what other tools count to
+FULL: Final = 4  # seconds that say how far they count
 LEAST, MOST = -1.0, 2.0  # calibrated captures exceed 0 and 1 by a little; what is further out is not kept
 _TIMECODE: Final = re.compile(r"(\d{1,2}):(\d{1,2}):(\d{1,2})[:;](\d{1,2})(?:\.(\d{1,6}))?", re.ASCII)
 
@@ -71,7 +75,7 @@ def decode(data: bytes) -> Clip:
         raise FormatError("the second column is not BlendshapeCount: expected Live Link Face's header; export it again")
     columns = match(header)
     stamps, values = table.columns(rows, header, 0, range(2, len(header)))
-    ticks = _rising([_ticks(stamp, line) for line, stamp in enumerate(stamps, 2)])
+    ticks = _rising(_ticks(stamps))
     fps, numbers = frames([Fraction(tick, SECOND) for tick in ticks], Fraction(1, SECOND))
     whole = curves(values, np.where(columns < 0, columns, columns - 2), numbers, float(fps), LEAST, MOST)
     inside = not whole.size or (whole.min() >= 0 and whole.max() <= 1)
@@ -127,10 +131,22 @@ def _rising(ticks: Sequence[int]) -> list[int]:
     return rising
 
 
-def _ticks(cell: str, row: int) -> int:
-    found = _TIMECODE.fullmatch(cell.strip())
-    if found is None:
-        raise FormatError(f"row {row} has the time code {cell[:40]!r}: expected HH:MM:SS:FF.sss; mend it")
-    hour, minute, second, frame, part = found.groups(default="0")
-    whole = (int(hour) * 3600 + int(minute) * 60 + int(second)) * BASE + int(frame)
-    return whole * PARTS + round(Fraction(int(part), 10 ** len(part)) * PARTS)
+def _ticks(stamps: Sequence[str]) -> list[int]:
+    codes = []
+    for row, cell in enumerate(stamps, 2):
+        found = _TIMECODE.fullmatch(cell.strip())
+        if found is None:
+            raise FormatError(f"row {row} has the time code {cell[:40]!r}: expected HH:MM:SS:FF.sss; mend it")
+        hour, minute, second, frame, part = found.groups(default="0")
+        whole = (int(hour) * 60 + int(minute)) * 60 + int(second)
+        codes.append((whole, int(frame) * PARTS + round(Fraction(int(part), 10 ** len(part)) * PARTS)))
+    base = _base(codes)
+    return [whole * SECOND + (2 * parts * BASE + base) // (2 * base) for whole, parts in codes]
+
+
+def _base(codes: Sequence[tuple[int, int]]) -> int:
+    """How far time codes of (seconds, parts of a frame) count in a second: to 60 as the phone does, unless several full
+    seconds stop at its half or before, as those of other tools do."""
+    seconds, most = len({second for second, _ in codes}), max((parts for _, parts in codes), default=0)
+    full = seconds >= FULL and len(codes) >= MIN_FPS * (seconds - 2)
+    return next((base for base in OTHERS if full and most < base * PARTS), BASE)

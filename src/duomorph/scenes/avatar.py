@@ -22,7 +22,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from duomorph import arkit
+from duomorph import arkit, files
 from duomorph.clip import Clip
 from duomorph.errors import FormatError, SettingError
 from duomorph.scenes import gltf
@@ -124,7 +124,7 @@ def mapping(path: str | Path) -> Names:
         SettingError: it cannot be read, a shape is unknown, or a share is no number.
     """
     try:
-        table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        table = tomllib.loads(files.text(path))
     except (OSError, ValueError, RecursionError) as problem:
         raise SettingError(f"cannot read {str(path)!r} ({problem}): expected TOML such as jawOpen = 'Open'") from None
     found: dict[str, dict[str, float]] = {}

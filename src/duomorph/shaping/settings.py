@@ -27,6 +27,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
+from duomorph import files
 from duomorph.clock import delay_ticks
 from duomorph.errors import SettingError
 from duomorph.life import Life
@@ -101,7 +102,7 @@ def read(path: str | Path) -> dict[str, Any]:
         SettingError: it cannot be read, or says what no setting is.
     """
     try:
-        said = Path(path).read_text(encoding="utf-8")
+        said = files.text(path)
     except (OSError, ValueError) as problem:
         reason = getattr(problem, "strerror", None) or problem
         raise SettingError(f"cannot read {str(path)!r} ({reason}): expected TOML; see docs/shaping.md") from None

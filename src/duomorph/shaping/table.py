@@ -20,7 +20,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from duomorph import arkit
+from duomorph import arkit, files
 from duomorph.errors import SettingError
 
 Float32 = NDArray[np.float32]
@@ -63,7 +63,7 @@ def read(path: str | Path) -> Table:
         SettingError: it cannot be read, or holds anything but known keys of known shapes within their ranges.
     """
     try:
-        sections = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        sections = tomllib.loads(files.text(path))
     except (OSError, ValueError, RecursionError) as problem:  # what is no TOML or no UTF-8 is a ValueError
         reason = getattr(problem, "strerror", None) or problem
         raise SettingError(f"cannot read {str(path)!r} ({reason}): expected TOML; see docs/shaping.md") from None

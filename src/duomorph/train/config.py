@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Final
 
+from duomorph import files
 from duomorph.errors import SettingError
 from duomorph.model.config import ModelConfig
 
@@ -193,8 +194,8 @@ def read(path: Path | None, flags: Sequence[str], settings: Settings | None = No
     settings = settings or Settings()
     if path is not None:
         try:
-            settings = changed(settings, tomllib.loads(path.read_text(encoding="utf-8")))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as problem:
+            settings = changed(settings, tomllib.loads(files.text(path)))
+        except (OSError, ValueError) as problem:
             raise SettingError(f"cannot read settings {str(path)!r}: {problem}; expected a TOML file") from None
     words = [part for flag in flags for part in (flag.split("=", 1) if flag.startswith("--") else [flag])]
     sections: dict[str, dict[str, Any]] = {}

@@ -107,6 +107,7 @@ class Trainer:
         if before or not set(styles) <= set(known):
             styles = tuple(dict.fromkeys((*known, *styles) if before else styles))
             settings = dataclasses.replace(settings, model=dataclasses.replace(settings.model, styles=styles))
+        windows.check(settings, learned)
         self.settings, self.out = settings, out
         self.network = Network(settings.model)
         self.runs: list[str] = []  # the settings of this run and of those it goes on from

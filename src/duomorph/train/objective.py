@@ -16,7 +16,6 @@ from torch import Tensor, nn
 
 from duomorph import arkit
 from duomorph.clock import MAX_DELAY, ROWS_PER_TICK, TICK_RATE
-from duomorph.errors import SettingError
 from duomorph.model.network import MEL_SCALE, MEL_SILENCE, Network, State, rms
 from duomorph.train.config import LossConfig
 from duomorph.train.losses import Counts, losses, seldom
@@ -93,8 +92,6 @@ class Objective(nn.Module):
     def __init__(self, network: Network, weights: LossConfig, compiled: bool, bf16: bool, learn: str = "all") -> None:
         super().__init__()
         self.network, self.weights, self.bf16 = network, weights, bf16
-        if unknown := set(weights.seldom) - set(network.config.styles):
-            raise SettingError(f"loss.seldom names {min(unknown)!r}: expected styles of the data; change it")
         self.rare: Tensor
         self.register_buffer("rare", seldom(network.config.styles, weights.seldom), persistent=False)
         self.runs: nn.Module = ALONE[learn](network) if learn in ALONE else network

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from duomorph.clock import MAX_DELAY, ROWS_PER_TICK, TICK_RATE
+from duomorph.corpus import Take
 from duomorph.errors import SettingError
 from duomorph.mel import MelConfig
 from duomorph.model.config import UPDATE_TICKS, ModelConfig, held_update
@@ -91,17 +92,23 @@ def chances(sessions: list[Session], config: TrainConfig) -> NDArray[np.float64]
     return share / share.sum()
 
 
+def check(settings: Settings, takes: list[Take]) -> None:
+    """Refuse settings that name what the data has not. Raises SettingError."""
+    styles, recordings = ({getattr(take, kind) for take in takes} for kind in ("style", "recording"))
+    if unknown := set(_numbers(settings.train.shares)) - styles:
+        raise SettingError(f"train.shares names {min(unknown)!r}: expected styles of the data; change it")
+    if unknown := {name for name in _numbers(settings.train.often) if not any(r.startswith(name) for r in recordings)}:
+        raise SettingError(f"train.often names {min(unknown)!r}: expected recordings of the data; change it")
+    if unknown := set(settings.loss.seldom) - set(settings.model.styles):
+        raise SettingError(f"loss.seldom names {min(unknown)!r}: expected styles of the data; change it")
+
+
 class Sampler:
     """Draws the windows of each step."""
 
     def __init__(self, sessions: list[Session], alone: list[Session], settings: Settings) -> None:
         self.sessions, self.alone, self.config = sessions, alone, settings.train
         self.ticks = settings.train.window_frames * FRAME_TICKS + settings.model.warm_up_ticks
-        styles, recordings = ({getattr(session, kind) for session in sessions} for kind in ("style", "recording"))
-        if unknown := set(_numbers(self.config.shares)) - styles:
-            raise SettingError(f"train.shares names {min(unknown)!r}: expected styles of the data; change it")
-        if unknown := {name for name in _numbers(self.config.often) if not any(r.startswith(name) for r in recordings)}:
-            raise SettingError(f"train.often names {min(unknown)!r}: expected recordings of the data; change it")
         self._chances = [chances(of, settings.train) for of in (sessions, alone)]
 
     def __call__(self, step: int, progress: float) -> tuple[list[Window], int]:
