@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from fractions import Fraction
 from pathlib import Path
 
@@ -207,7 +208,12 @@ def test_the_mean_of_two_trainings(tmp_path: Path) -> None:
     for name, value in mean.named_parameters():
         torch.testing.assert_close(value, one[name] * (1.5 if name == "out" else 1))
     assert said.runs[:-1] == told.runs
-    assert "mean" in said.runs[-1]
+    assert json.loads(said.runs[-1])["mean"]["share"] == 0.5
+    ran = run_recipe("mean.py", None, shipped, other, "--share", "0.5", "--seldom", "-o", tmp_path / "c")
+    assert ran.returncode == 0, ran.stderr
+    outputs = load_model(tmp_path / "c" / "duomorph.safetensors")[0].out / one["out"]
+    for shape, times in (("jawOpen", 1.5), ("mouthPucker", 1.5), ("tongueOut", 2), ("mouthFrownLeft", 2)):
+        torch.testing.assert_close(outputs[dm.arkit.INDEX[shape]], torch.full((64,), float(times)))
     for bad in ((shipped, other, "--share", "1.5"), (shipped, tmp_path / "none.safetensors", "--share", "0.5")):
         refused = run_recipe("mean.py", None, *bad, "-o", tmp_path / "bad")
         assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
