@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import tracemalloc
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -32,6 +33,15 @@ def second(tmp_path: Path, sample: Path) -> Path:
     """A second of speech."""
     soundfile.write(tmp_path / "second.wav", audio.read(sample)[16000:32000], 16000)
     return tmp_path / "second.wav"
+
+
+@pytest.fixture(autouse=True)
+def heard_hang_up() -> Iterator[None]:
+    """What we start hears a terminal close: under nohup the signal is ignored, and children inherit that."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL) if os.name == "posix" else None
+    yield
+    if os.name == "posix":
+        signal.signal(signal.SIGHUP, before)
 
 
 def names(folder: Path) -> list[str]:
