@@ -24,13 +24,13 @@ def test_tables_are_those_of_the_json(path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def results() -> dict[str, Any]:
-    names = (*PUBLISH["MEASURES"], "any_voice", "life", "live", "robustness")
+    names = (*PUBLISH["MEASURES"], "any_voice", "life", "live", "peers", "robustness")
     return {name: json.loads((PUBLISH["RESULTS"] / f"{name}.json").read_text()) for name in names}
 
 
 def test_they_were_measured_with_the_weights_that_ship(results: dict[str, Any]) -> None:
     """What hears and sees, with these; what is timed, with a network of the same form, whatever it had learned."""
-    info, timed = duomorph.load().info(), ("bench", "live")
+    info, timed = duomorph.load().info(), ("bench", "live", "peers")
     of = {name: result["weights_sha256"] for name, result in results.items() if name not in timed}
     assert of == dict.fromkeys(of, info.weights_sha256)
     assert results["bench"]["weights_sha256"] == results["live"]["weights_sha256"]
@@ -110,6 +110,8 @@ def test_bars_of_speed(results: dict[str, Any]) -> None:
     assert bench["mmac_per_tick"] <= 6
     assert bench["first_frame_ms_at_delay_33"] <= 100
     assert bench["latency_ms_live"]["total"] <= 33
+    for fps in (30, 60):
+        assert results["peers"]["peers"][f"KoeMorph, sequential, {fps} fps"]["ratio"]["cpu_rtf"] >= 60
 
 
 def test_bars_of_live(results: dict[str, Any]) -> None:
