@@ -224,6 +224,9 @@ def test_channels_that_cancel_each_other_are_refused(tmp_path: Path) -> None:
         assert np.abs(audio.read(tmp_path / f"{name}.wav")).max() > 0.1
     soundfile.write(tmp_path / "nothing.wav", np.zeros((800, 2)), 16000)
     assert not audio.read(tmp_path / "nothing.wav").any()
+    with pytest.raises(AudioError, match="the 2 channels of the array cancel each other"):
+        audio.prepare(np.hstack([one, -one]), 16000)
+    assert np.abs(audio.prepare(np.hstack([one, -0.5 * one]), 16000)).max() > 0.1
 
 
 def test_arrays() -> None:

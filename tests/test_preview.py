@@ -271,9 +271,9 @@ def test_a_film_is_written_whole_or_not_at_all(
         (["--curves", "take.csv", "-o", "x.mp4", "--fps", "5"], "24 to 120"),
         (["talk.wav", "-o", "x.mp4", "--style", "pirate"], "expected one of"),
         (["talk.wav", "-o", "x.mp4", "--intensity", "-1"], "0 to 3"),
-        (["--curves", "take.csv", "-o", "x.mp4", "--emotion", "joy=1"], "got --curves and emotion"),
-        (["--curves", "take.csv", "-o", "x.mp4", "--no-gate"], "got --curves and no_gate"),
-        (["--sheet", "-o", "x.png", "--size", "256"], "got --sheet and size"),
+        (["--curves", "take.csv", "-o", "x.mp4", "--emotion", "joy=1"], "got --curves and --emotion"),
+        (["--curves", "take.csv", "-o", "x.mp4", "--no-gate"], "got --curves and --no-gate"),
+        (["--sheet", "-o", "x.png", "--size", "256"], "got --sheet and --size"),
     ],
 )
 def test_mistakes(

@@ -80,7 +80,7 @@ def prepare(samples: NDArray[np.generic], rate: float) -> Samples:
         samples: (S,) or (S, channels); float in [-1, 1] or int16.
         rate: Hz of `samples`.
     Raises:
-        AudioError: another shape or type, empty, not finite, or a rate that is none.
+        AudioError: another shape or type, empty, not finite, channels that cancel each other, or a rate that is none.
     """
     array = np.asarray(samples)
     if array.ndim not in (1, 2) or (array.ndim == 2 and not 1 <= array.shape[1] <= MAX_CHANNELS):
@@ -97,8 +97,11 @@ def prepare(samples: NDArray[np.generic], rate: float) -> Samples:
     if not (isinstance(rate, int | float | np.number) and MIN_RATE <= rate <= MAX_RATE):
         raise AudioError(f"got a sample rate of {rate!r} Hz, expected {MIN_RATE} to {MAX_RATE}; 16000 is best")
     _check_values(array, 0.0, rate, "the array")
+    mono = _mono(array)
+    if array.ndim == 2:
+        _check_polarity(_loudness(array, mono), array.shape[1], "the array")
     resampler = Resampler(rate)
-    return np.concatenate([resampler.feed(_mono(array)), resampler.finish()])
+    return np.concatenate([resampler.feed(mono), resampler.finish()])
 
 
 class Resampler:
@@ -210,7 +213,7 @@ def _libsndfile(source: soundfile.SoundFile, path: Path, seconds: float) -> Gene
     frames = max(1, min(round(seconds * rate), (1 << 22) // channels))  # a block is 16 MiB at most
     resampler = Resampler(rate)
     got = 0
-    loud = np.zeros(2)  # energy of the channels, and of their mean
+    loud = np.zeros(2)
     while True:
         try:
             chunk = source.read(frames, dtype="float32", always_2d=True)  # (n, channels)
@@ -225,18 +228,14 @@ def _libsndfile(source: soundfile.SoundFile, path: Path, seconds: float) -> Gene
         _check_values(chunk, got / rate, rate, repr(str(path)))
         got += len(chunk)
         mono = _mono(chunk)
-        loud += np.vdot(chunk, chunk) / channels, np.vdot(mono, mono)
+        loud += _loudness(chunk, mono)
         yield resampler.feed(mono)
     # 2**63 - 1 frames: unknown; of an mp3: an estimate; ogg pages may count from a start of their own, and a cut page
     # is noticed before
     missing = source.frames - got if source.frames < 1 << 62 and source.format != "MP3" else 0
     if missing > (rate * OGG_START_S if source.format == "OGG" else 0):
         raise _cut(path, got / rate, source.frames / rate)
-    if loud[1] < CANCELLED * loud[0]:
-        raise AudioError(
-            f"the {channels} channels of {str(path)!r} cancel each other: expected a mean that is heard; "
-            "keep one of them, or turn the polarity of one"
-        )
+    _check_polarity(loud, channels, repr(str(path)))
     yield resampler.finish()
 
 
@@ -265,6 +264,19 @@ def _mono(frames: NDArray[np.generic]) -> Samples:
     """(n,) or (n, channels) of float -> (n,) float32, the mean of the channels."""
     mono = frames if frames.ndim == 1 else frames.mean(axis=1, dtype=np.float64)
     return np.ascontiguousarray(mono, dtype=np.float32)
+
+
+def _loudness(frames: NDArray[np.floating], mono: Samples) -> NDArray[np.float64]:
+    """Energy of the channels (n, channels), each as one, and of their mean."""
+    return np.array([np.vdot(frames, frames) / frames.shape[1], np.vdot(mono, mono)])
+
+
+def _check_polarity(loud: NDArray[np.float64], channels: int, name: str) -> None:
+    if loud[1] < CANCELLED * loud[0]:
+        raise AudioError(
+            f"the {channels} channels of {name} cancel each other: expected a mean that is heard; "
+            "keep one of them, or turn the polarity of one"
+        )
 
 
 def _check_file(path: Path) -> None:

@@ -164,7 +164,8 @@ def _preview(arguments: argparse.Namespace) -> int:
         what, heard = ("--curves", {"curves", "sound", "fps", "size"}) if arguments.curves else ("--sheet", {"sheet"})
         for name in sorted(vars(arguments).keys() - heard - {"output", "rest", "version"}):
             if getattr(arguments, name) != arguments.usual(name):
-                raise SettingError(f"got {what} and {name}: {what} shows what it is given as it is; leave {name} out")
+                flag = "--" + {"table": "settings"}.get(name, name).replace("_", "-")
+                raise SettingError(f"got {what} and {flag}: {what} shows what it is given as it is; leave {flag} out")
     if os.path.realpath(arguments.output) in map(os.path.realpath, inputs):
         raise SettingError(f"OUT {arguments.output!r} is an input: expected another file; it would be lost")
     if arguments.sheet:

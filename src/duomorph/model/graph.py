@@ -148,9 +148,10 @@ def _traced(network: Network) -> onnx.ModelProto:
         few = graph.either(graph.over("mel", 2), graph.way(ticks(MANY, stride)), graph.way(ticks(2, stride)))
         return graph.either(graph.over("mel", MANY), graph.way(ticks(LONG, stride)), few)
 
-    many, second = several_ticks(1), several_ticks(2)
-    every = graph.either(graph.over("mel", 1), many, graph.way(ticks(1, 1)))
-    graph.choose(graph.once("Greater", ["stride", graph.integer(1)]), second, every)
+    stride = graph.once("Greater", ["stride", graph.integer(1)])
+    blocks = graph.either(stride, several_ticks(2), several_ticks(1))
+    # ONNX Runtime packs the weights of products in the outermost ways alone, and live every call is a single tick
+    graph.choose(graph.over("mel", 1), blocks, graph.way(ticks(1, 1)))
     floats, integers = int(onnx.TensorProto.FLOAT), int(onnx.TensorProto.INT64)
     kinds: Values = {
         "mel": (floats, ["batch", "ticks", ROWS_PER_TICK, c.bands]),

@@ -9,6 +9,7 @@ is one over w and the one w ticks ago (`octaves`). The rest is `Ticks`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -19,7 +20,7 @@ from torch.nn import functional as F
 from duomorph import arkit
 from duomorph.clock import MAX_DELAY, ROWS_PER_TICK
 from duomorph.model.config import MANY, TAP_TICKS, ModelConfig
-from duomorph.model.network import MEL_SCALE, MEL_SILENCE, Network, at_moment, long_mean, rms
+from duomorph.model.network import MEL_SCALE, MEL_SILENCE, FrontBlock, Network, at_moment, long_mean, rms
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,17 @@ def moments(past: Tensor, x: Tensor, delay: Tensor, offsets: tuple[int, ...]) ->
     return (pick[delay] @ torch.cat([past, x], dim=1)).unflatten(1, (ticks, len(offsets)))
 
 
+def moved_on(lines: Tensor, lengths: Sequence[int], new: Tensor, ticks: int) -> Tensor:
+    """Delay lines after some ticks. They lie one after the other in (B, sum of the lengths, ...); `new` (B, at least
+    lines * N, ...) holds N rows for the end of each, line by line, and as many leave at its head."""
+    places: list[int] = []
+    for number, length in enumerate(lengths):
+        first = sum(lengths[:number])
+        come = sum(lengths) + number * ticks
+        places += [*range(first, first + length), *range(come, come + ticks)][ticks:]
+    return torch.cat([lines, new], dim=1).index_select(1, torch.tensor(places))
+
+
 def octaves(past: Tensor, moment: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
     """Means over [0, 1), [1, 2), [2, 4), ... ticks back, (B, N, count, 80); the mean over what was heard of them all,
     (B, N, 80); and the state after.
@@ -115,33 +127,43 @@ def octaves(past: Tensor, moment: Tensor, count: int) -> tuple[Tensor, Tensor, T
     `past`: (B, 511, 81), one after the other the sums over 1, 2, 4, ... ticks of the last 1, 2, 4, ... ticks; the last
     column counts the ticks that were not silent.
     """
+    ticks = moment.shape[1]
     sound = (moment.amax(dim=2, keepdim=True) > 0).to(moment.dtype)
     total = torch.cat([moment, sound], dim=2)  # (B, N, 81)
     lengths = [2**octave for octave in range(count - 1)]
-    if moment.shape[1] == 1:
-        scale = torch.tensor([1.0] + [1 / length for length in lengths])[:, None]
-        oldest = past[:, torch.tensor([length - 1 for length in lengths])]  # (B, count - 1, 81)
-        rows = torch.cat([total, oldest], dim=1)
+    if ticks <= 2:  # what leaves the lines is known before, but for what passes through the first
+        heads = [n - 1 + tick for n in lengths for tick in range(min(n, ticks))]  # n - 1 rows of shorter ones ahead
+        leaves = past.index_select(1, torch.tensor(heads))
+        passes = [leaves[:, :1], total[:, :1], leaves[:, 1:]] if ticks == 2 else [leaves]
+        rows = torch.cat([total, *passes], dim=1)
+        rows = rows.unflatten(1, (count, ticks))  # (B, count, N, 81)
         sums = rows.cumsum(dim=1)  # over 1, 2, 4, ... ticks
-        shifted = torch.tensor(
-            [
-                place + 1 if place < 2 * length - 2 else sum(lengths) + octave
-                for octave, length in enumerate(lengths)
-                for place in range(length - 1, 2 * length - 1)
-            ]
-        )
-        boxes = (rows[:, :, :-1] * scale)[:, None]
-        total, after = sums[:, -1:], torch.cat([past, sums], dim=1)[:, shifted]
+        scale = torch.tensor([1.0] + [1 / length for length in lengths])[:, None, None]
+        boxes = (rows[..., :-1] * scale).transpose(1, 2)
+        total, after = sums[:, -1], moved_on(past, lengths, sums.flatten(1, 2), ticks)
     else:
         parts, kept = [moment], []
         for length, line in zip(lengths, past.split(lengths, dim=1), strict=True):
             known = torch.cat([line, total], dim=1)
-            then = known[:, : moment.shape[1]]
+            then = known[:, :ticks]
             parts.append(then[:, :, :-1] / length)
-            kept.append(known[:, moment.shape[1] :])
+            kept.append(known[:, ticks:])
             total = total + then
         boxes, after = torch.stack(parts, dim=2), torch.cat(kept, dim=1)
     return boxes, total[:, :, :-1] / total[:, :, -1:].clamp(min=1.0), after
+
+
+def _seen(block: FrontBlock, ticks: int) -> list[int]:
+    """Rows of the block's past and now, one after the other, that its taps see; tick by tick."""
+    apart, taps = block.conv.dilation[0], block.conv.kernel_size[0]
+    return [tick + tap * apart for tick in range(ticks) for tap in range(taps)]
+
+
+def _looked_at(lines: Tensor, lengths: Sequence[int], seen: Sequence[Sequence[int]]) -> tuple[Tensor, ...]:
+    """Of each delay line (see `moved_on`) the rows that are seen, in their order."""
+    own = [sorted({row for row in rows if row < length}) for length, rows in zip(lengths, seen, strict=True)]
+    all_rows = [sum(lengths[:number]) + row for number, rows in enumerate(own) for row in rows]
+    return lines.index_select(1, torch.tensor(all_rows)).split([len(rows) for rows in own], dim=1)
 
 
 class Ticks(nn.Module):
@@ -172,13 +194,13 @@ class Ticks(nn.Module):
         x = mood + F.linear(net.stream_weights()[:, 0:1] * rms(a_mel), net.fuse.weight)  # (B, M, C, d)
         pasts = []
         for index, block in enumerate(net.temporal):
-            x, past = self._temporal(block, x, state.temporal[:, index])
+            x, past = self._temporal(block, x, state.temporal[:, index : index + 1])
             pasts.append(past)
         raw = net.stretched((net.norm(x) * net.out).sum(dim=3) + net.out_bias[style][:, None])  # (B, M, C)
         last = slice(every - 1, None)
         weights, smooth, started = net.smoothed(raw, state.smooth[:, :, last], state.started[:, last])
         after |= {
-            "temporal": torch.stack(pasts, dim=1) if pasts else state.temporal.clone(),
+            "temporal": torch.cat(pasts, dim=1) if pasts else state.temporal.clone(),
             "smooth": smooth.repeat_interleave(every, dim=2) if every > 1 else smooth,
             "started": started.repeat_interleave(every, dim=1) if every > 1 else started,
         }
@@ -217,48 +239,57 @@ class Ticks(nn.Module):
         return F.gelu(net.norm(token)), after
 
     def _front(self, mel: Tensor, long: Tensor, delay: Tensor, state: Memory) -> tuple[Tensor, Tensor, Tensor]:
-        front = self.network.mel.front
+        front, ticks = self.network.mel.front, mel.shape[1]
+        blocks: list[Any] = list(front.blocks)
         x = front.enter(mel)
-        pasts = state.front.split([*(block.past for block in front.blocks), front.smooth.shape[1] - 1], dim=1)
-        kept, ahead = [], state.ahead
-        for index, (block, before) in enumerate(zip(front.blocks, pasts, strict=False)):
+        lengths = [*(block.past for block in blocks), front.smooth.shape[1] - 1]
+        seen = [*(_seen(block, ticks) for block in blocks), range(lengths[-1])]
+        pasts = _looked_at(state.front, lengths, seen) if ticks < MANY else state.front.split(lengths, dim=1)
+        new, ahead = [], state.ahead
+        for index, (block, before) in enumerate(zip(blocks, pasts, strict=False)):
             if index == front.early:
                 around = moments(ahead, x, delay, front.offsets).flatten(2)
-                ahead = torch.cat([ahead, x], dim=1)[:, x.shape[1] :]
+                ahead = torch.cat([ahead, x], dim=1)[:, ticks:]
                 x = front.align(around) + front.delay(delay)[:, None] + front.long(long)
-            x, now = self._block(block, x, before)
-            kept.append(now)
+            x, now = self._block(block, x, before, seen[index])
+            new.append(now)
+        new.append(x)
         y = torch.cat([pasts[-1], x], dim=1)
-        kept.append(y[:, x.shape[1] :])
         window = front.smooth[delay][:, :, None]  # (B, taps, 1)
-        if x.shape[1] == 1:
+        if ticks == 1:
             x = window.transpose(1, 2) @ y
         else:
-            x = sum(y[:, tap:][:, : x.shape[1]] * window[:, tap : tap + 1] for tap in range(window.shape[1]))
-        return x, ahead, torch.cat(kept, dim=1)
+            x = sum(y[:, tap:][:, :ticks] * window[:, tap : tap + 1] for tap in range(window.shape[1]))
+        return x, ahead, moved_on(state.front, lengths, torch.cat(new, dim=1), ticks)
 
-    def _block(self, block: Any, x: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
-        ticks, taps = x.shape[1], block.conv.kernel_size[0]
-        y = torch.cat([past, block.norm(x)], dim=1)  # (B, past + N, F)
+    def _block(self, block: FrontBlock, x: Tensor, before: Tensor, seen: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """`before`: (B, past, F), or for a few ticks those rows of it that are seen. The block's output, and what its
+        line keeps of now."""
+        ticks, now = x.shape[1], block.norm(x)
+        y = torch.cat([before, now], dim=1)
         if ticks < MANY:
-            apart = block.conv.dilation[0]
-            around = torch.cat([y[:, tap * apart :][:, :ticks] for tap in range(taps)], dim=2)  # (B, N, taps * F)
-            z = F.linear(around, block.conv.weight.transpose(1, 2).flatten(1), block.conv.bias)
+            rows = sorted({*seen, *range(block.past, block.past + ticks)})
+            order = [rows.index(row) for row in seen]
+            around = y if order == list(range(len(rows))) else y.index_select(1, torch.tensor(order))
+            weight = block.conv.weight.transpose(1, 2).flatten(1)  # (F, taps * F)
+            z = F.linear(around.reshape(-1, ticks, weight.shape[1]), weight, block.conv.bias)
         else:
             z = block.conv(y.transpose(1, 2)).transpose(1, 2)
-        return x + block.mix(F.gelu(z)), y[:, ticks:]
+        return x + block.mix(F.gelu(z)), now
 
     def _temporal(self, block: Any, x: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
         """As the block itself; of two ticks the first, which nobody asked for, stands as the second in the state."""
-        every = self.stride
+        every, ticks = self.stride, x.shape[1]
         now = block.norm(x)
-        y = torch.cat([past[:, every - 1 :: every], now], dim=1)  # (B, past + M, C, d)
-        apart = TAP_TICKS // every
-        if x.shape[1] == 1:
-            z = (y[:, ::apart] * block.taps[:, None]).sum(dim=1, keepdim=True)
+        if ticks == 1:
+            seen = torch.cat([past[:, 0, every - 1 :: TAP_TICKS], now], dim=1)  # (B, taps, C, d)
+            z = (seen * block.taps[:, None]).sum(dim=1, keepdim=True)
+            kept = torch.cat([past[:, :, every:], *[now[:, None]] * every], dim=2)
         else:
-            z = sum(y[:, tap * apart :][:, : x.shape[1]] * weight for tap, weight in enumerate(block.taps))
-        kept = y[:, x.shape[1] :]
-        if every > 1:
-            kept = kept.repeat_interleave(every, dim=1)
+            y = torch.cat([past[:, 0, every - 1 :: every], now], dim=1)  # (B, past + M, C, d)
+            apart = TAP_TICKS // every
+            z = sum(y[:, tap * apart :][:, :ticks] * weight for tap, weight in enumerate(block.taps))
+            kept = y[:, None, ticks:]
+            if every > 1:
+                kept = kept.repeat_interleave(every, dim=2)
         return x + block.narrow(F.gelu(block.widen(z))), kept
