@@ -227,6 +227,11 @@ def test_channels_that_cancel_each_other_are_refused(tmp_path: Path) -> None:
     with pytest.raises(AudioError, match="the 2 channels of the array cancel each other"):
         audio.prepare(np.hstack([one, -one]), 16000)
     assert np.abs(audio.prepare(np.hstack([one, -0.5 * one]), 16000)).max() > 0.1
+    long = np.tile(np.hstack([one, one]), (40, 1))
+    for kind, scale in ((np.float16, 1.0), (np.float64, 1e-25), (np.int16, 32767)):  # a sum would run over, or under
+        assert len(audio.prepare((scale * long).astype(kind), 16000)) == 40 * len(one)
+    with pytest.raises(AudioError, match="inf"):
+        audio.prepare(np.full(100, 1e39), 16000)
 
 
 def test_arrays() -> None:

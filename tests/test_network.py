@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
 
+import onnx  # noqa: E402
 from safetensors import safe_open  # noqa: E402
 from safetensors.torch import load_file, save_file  # noqa: E402
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
@@ -20,7 +22,7 @@ from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 import duomorph as dm  # noqa: E402
 from duomorph import arkit  # noqa: E402
 from duomorph.errors import ModelError  # noqa: E402
-from duomorph.model import graph  # noqa: E402
+from duomorph.model import graph, runtime  # noqa: E402
 from duomorph.model.card import Provenance  # noqa: E402
 from duomorph.model.config import UPDATE_TICKS, ModelConfig  # noqa: E402
 from duomorph.model.engine import Engine  # noqa: E402
@@ -61,6 +63,40 @@ def inputs(config: ModelConfig, batch: int = 2, seed: int = 0) -> dict[str, torc
         "style": torch.zeros(batch, dtype=torch.long),
         "delay": torch.full((batch,), 6),
     }
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize(
+    "form",
+    [{}, {"front_taps": 2, "front_late": ()}, {"front_taps": 1, "front_smooth": 1}, {"temporal": 2, "history": "taps"}],
+    ids=str,
+)
+def test_the_form_that_runs_gives_the_networks_curves(form: dict[str, object], stride: int) -> None:
+    network = shaken(ModelConfig.from_dict(ModelConfig(d=16, front=24, band_channels=2, emotion=16).to_dict() | form))
+    given = inputs(network.config)
+    mel, style, delay = given["mel"], given["style"], torch.tensor([2, 9])
+    emotion, slot = given["emotion"][:, :1], torch.zeros_like(given["slot"])  # one update, from the first tick on
+    sizes = runtime.shapes(network.config)
+    with torch.no_grad():
+        expected, _ = network(mel, emotion, slot, style, delay, network.start(2, stride), stride)
+        heard = [torch.zeros(2, *sizes[name]) for name in runtime.HEARD]
+        *_, keys, moods = runtime.Mood(network)(emotion, style, delay, *heard)
+        memory = [torch.zeros(2, *sizes[name]) for name in runtime.MEMORY]
+        found = []
+        for begin, end in pairwise(np.cumsum([0, 1, 2, 4, 1 if stride == 1 else 2, 40, 100]).tolist()):
+            ticks = runtime.Ticks(network, stride if begin else 1)
+            row = slot[:, begin:end] + (1 if begin == 0 else 0)  # 0 is what was held before
+            weights, *memory = ticks(mel[:, begin:end], moods, keys, row, style, delay, *memory)
+            moods = moods[:, -1:]
+            found.append(weights)
+    curves = torch.cat(found, dim=1)
+    np.testing.assert_allclose(curves, expected[:, : curves.shape[1]], atol=1e-5)
+
+
+def test_one_tap_over_time_is_refused() -> None:
+    with pytest.raises(ModelError, match="temporal_taps 1"):
+        ModelConfig(temporal_taps=1)
+    ModelConfig(temporal=0, temporal_taps=1)
 
 
 def test_a_shape_that_rests_at_0_learns_to_leave_it() -> None:
@@ -283,6 +319,14 @@ def test_the_graph_is_written_anew_from_the_weights_alone(
     export(*load_model(weights), copy, weights=weights)
     assert copy.with_suffix(".safetensors").read_bytes() == weights.read_bytes()
     assert np.array_equal(dm.load(copy).animate(speech).weights, face.animate(speech).weights)
+    network, _ = load_model(weights)
+    assert graph._known(copy, network) is not None
+    model = onnx.load(copy, load_external_data=False)
+    entry = next(entry for entry in model.metadata_props if entry.key == "layout")
+    entry.value = "1"
+    before = copy.with_name("before.onnx")
+    before.write_bytes(model.SerializeToString())
+    assert graph._known(before, network) is None  # it runs, but what is exported now is to be as quick as it can be
     older = copy.read_bytes().replace(b"stride 1 or 2", b"stride 0 or 0")
     assert older != copy.read_bytes()
     copy.write_bytes(older)

@@ -274,6 +274,7 @@ def test_a_film_is_written_whole_or_not_at_all(
         (["--curves", "take.csv", "-o", "x.mp4", "--emotion", "joy=1"], "got --curves and --emotion"),
         (["--curves", "take.csv", "-o", "x.mp4", "--no-gate"], "got --curves and --no-gate"),
         (["--sheet", "-o", "x.png", "--size", "256"], "got --sheet and --size"),
+        (["--curves", "take.csv", "-o", "x.mp4", "--settings", "mine.toml"], "got --curves and --settings"),
     ],
 )
 def test_mistakes(
@@ -282,6 +283,7 @@ def test_mistakes(
 ) -> None:  # fmt: skip
     monkeypatch.chdir(tmp_path)
     soundfile.write("talk.wav", np.zeros(RATE), RATE)
+    Path("mine.toml").write_text("smooth = 2.0\n")
     before = sorted(os.listdir())
     said = refused(capsys, "preview", *arguments)
     assert word in said

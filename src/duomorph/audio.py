@@ -59,7 +59,7 @@ def blocks(path: str | Path, seconds: float = BLOCK_SECONDS) -> Iterator[Samples
         seconds: length of a block; the first and last may be shorter.
     Raises:
         AudioError: missing, a folder, empty, damaged, cut short, not sound, with values that are no numbers, or with
-            channels that cancel each other.
+            channels that cancel each other (told of what libsndfile reads; ffmpeg gives one channel).
     """
     path = Path(path)
     _check_file(path)
@@ -92,6 +92,8 @@ def prepare(samples: NDArray[np.generic], rate: float) -> Samples:
         array = array.astype(np.float32) / np.float32(32768)
     elif array.dtype.kind != "f":
         raise AudioError(f"got samples of type {array.dtype}, expected float or int16; scale them to [-1, 1]")
+    with np.errstate(over="ignore"):  # absurd levels become infinite, and are refused
+        array = array.astype(np.float32, copy=False)
     if len(array) == 0:
         raise AudioError("got 0 samples, expected at least one")
     if not (isinstance(rate, int | float | np.number) and MIN_RATE <= rate <= MAX_RATE):
@@ -267,11 +269,12 @@ def _mono(frames: NDArray[np.generic]) -> Samples:
 
 
 def _loudness(frames: NDArray[np.floating], mono: Samples) -> NDArray[np.float64]:
-    """Energy of the channels (n, channels), each as one, and of their mean."""
+    """(2,) mean energy of the channels of (n, channels), and the energy of their mean."""
     return np.array([np.vdot(frames, frames) / frames.shape[1], np.vdot(mono, mono)])
 
 
 def _check_polarity(loud: NDArray[np.float64], channels: int, name: str) -> None:
+    """Refuse channels of `_loudness` whose mean is next to nothing."""
     if loud[1] < CANCELLED * loud[0]:
         raise AudioError(
             f"the {channels} channels of {name} cancel each other: expected a mean that is heard; "

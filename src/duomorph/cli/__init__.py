@@ -162,7 +162,8 @@ def _preview(arguments: argparse.Namespace) -> int:
         raise SettingError(f"got {got}: expected SOUND, --curves FILE or both, or --sheet alone")
     if arguments.curves or arguments.sheet:
         what, heard = ("--curves", {"curves", "sound", "fps", "size"}) if arguments.curves else ("--sheet", {"sheet"})
-        for name in sorted(vars(arguments).keys() - heard - {"output", "rest", "version"}):
+        names = vars(arguments).keys() - heard - {"output", "rest", "version"}
+        for name in sorted(names, key=lambda name: (name != "table", name)):  # a file of settings sets others too
             if getattr(arguments, name) != arguments.usual(name):
                 flag = "--" + {"table": "settings"}.get(name, name).replace("_", "-")
                 raise SettingError(f"got {what} and {flag}: {what} shows what it is given as it is; leave {flag} out")

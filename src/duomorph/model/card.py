@@ -18,6 +18,7 @@ from duomorph.model.config import LONG, MANY, ModelConfig
 
 KIND: Final = "duomorph face model 1"
 GRAPH: Final = f"1, 2, {MANY} or {LONG} ticks, stride 1 or 2, smoothed over 1/30 s"  # what a graph takes and does
+LAYOUT: Final = "2"  # how it does so: older ones run, but are not taken for what is exported now
 SOUND_GRAPH: Final = f"sound, {GRAPH}"  # and one that has ears
 FEATURES: Final = json.dumps({"mel": asdict(MelConfig()), "egemaps": EGEMAPS_VERSION})  # what a model is trained on
 

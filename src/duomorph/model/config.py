@@ -75,6 +75,8 @@ class ModelConfig:
             raise ModelError(f"got width d = {self.d} for {self.heads} heads: expected a multiple of them; change it")
         if self.bands != MelConfig.bands:
             raise ModelError(f"{self.bands} mel bands do not fit the features: expected {MelConfig.bands}")
+        if self.temporal and self.temporal_taps < 2:
+            raise ModelError(f"got temporal_taps {self.temporal_taps}: expected at least 2; temporal 0 leaves it out")
         if self.front_smooth < 1:
             raise ModelError(f"got front_smooth {self.front_smooth}: expected at least 1 tap; 1 leaves it out")
         if self.history not in ("boxes", "taps"):

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from duomorph import arkit, files
 from duomorph.errors import ModelError
 from duomorph.model.branches import UNDER
-from duomorph.model.card import FEATURES, GRAPH, KIND, SOUND_GRAPH, Provenance, read_metadata
+from duomorph.model.card import FEATURES, GRAPH, KIND, LAYOUT, SOUND_GRAPH, Provenance, read_metadata
 from duomorph.model.config import ModelConfig
 from duomorph.model.graph import to_onnx
 from duomorph.model.network import Network
@@ -105,7 +105,7 @@ def export(
     unpack_inside(model, tensors)
     share_weights(model, kept, beside.name)
     digest = hashlib.sha256(kept).hexdigest()
-    onnx.helper.set_model_props(model, meta | {"graph": GRAPH, "weights_sha256": digest})
+    onnx.helper.set_model_props(model, meta | {"graph": GRAPH, "layout": LAYOUT, "weights_sha256": digest})
     files.folder(path.parent)
     files.write(beside, kept)
     files.write(path, model.SerializeToString(deterministic=True))

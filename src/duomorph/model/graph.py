@@ -29,7 +29,7 @@ from duomorph import arkit
 from duomorph.clock import MAX_DELAY, ROWS_PER_TICK
 from duomorph.errors import ModelError
 from duomorph.model.branches import UNDER, Branches, Values, traced
-from duomorph.model.card import GRAPH, read_metadata
+from duomorph.model.card import GRAPH, LAYOUT, read_metadata
 from duomorph.model.config import LONG, MANY
 from duomorph.model.engine import State
 from duomorph.model.network import MEL_SCALE, MEL_SILENCE, Network
@@ -74,7 +74,8 @@ def _known(path: Path | None, network: Network) -> onnx.ModelProto | None:
     except (OSError, DecodeError, ModelError):
         return None
     free = {name: getattr(config, name) for name in UNSHAPED}
-    same = meta.get("graph") == GRAPH and dataclasses.replace(network.config, **free) == config
+    made = meta.get("graph"), meta.get("layout")
+    same = made == (GRAPH, LAYOUT) and dataclasses.replace(network.config, **free) == config
     named = {constant.name for constant in model.graph.initializer if constant.name.startswith(UNDER)}
     return model if same and named == _weights(network).keys() else None
 
@@ -150,7 +151,7 @@ def _traced(network: Network) -> onnx.ModelProto:
 
     stride = graph.once("Greater", ["stride", graph.integer(1)])
     blocks = graph.either(stride, several_ticks(2), several_ticks(1))
-    # ONNX Runtime packs the weights of products in the outermost ways alone, and live every call is a single tick
+    # ONNX Runtime packs the weights of products in the outermost ways alone: that of a single tick, live at 60 fps
     graph.choose(graph.over("mel", 1), blocks, graph.way(ticks(1, 1)))
     floats, integers = int(onnx.TensorProto.FLOAT), int(onnx.TensorProto.INT64)
     kinds: Values = {

@@ -117,7 +117,7 @@ def moved_on(lines: Tensor, lengths: Sequence[int], new: Tensor, ticks: int) -> 
         first = sum(lengths[:number])
         come = sum(lengths) + number * ticks
         places += [*range(first, first + length), *range(come, come + ticks)][ticks:]
-    return torch.cat([lines, new], dim=1).index_select(1, torch.tensor(places))
+    return torch.cat([lines, new], dim=1).index_select(1, torch.tensor(places, dtype=torch.long))
 
 
 def octaves(past: Tensor, moment: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -132,8 +132,8 @@ def octaves(past: Tensor, moment: Tensor, count: int) -> tuple[Tensor, Tensor, T
     total = torch.cat([moment, sound], dim=2)  # (B, N, 81)
     lengths = [2**octave for octave in range(count - 1)]
     if ticks <= 2:  # what leaves the lines is known before, but for what passes through the first
-        heads = [n - 1 + tick for n in lengths for tick in range(min(n, ticks))]  # n - 1 rows of shorter ones ahead
-        leaves = past.index_select(1, torch.tensor(heads))
+        oldest = [n - 1 + tick for n in lengths for tick in range(min(n, ticks))]  # n - 1 rows of shorter lines ahead
+        leaves = past.index_select(1, torch.tensor(oldest, dtype=torch.long))
         passes = [leaves[:, :1], total[:, :1], leaves[:, 1:]] if ticks == 2 else [leaves]
         rows = torch.cat([total, *passes], dim=1)
         rows = rows.unflatten(1, (count, ticks))  # (B, count, N, 81)
@@ -160,10 +160,11 @@ def _seen(block: FrontBlock, ticks: int) -> list[int]:
 
 
 def _looked_at(lines: Tensor, lengths: Sequence[int], seen: Sequence[Sequence[int]]) -> tuple[Tensor, ...]:
-    """Of each delay line (see `moved_on`) the rows that are seen, in their order."""
+    """Of each delay line (see `moved_on`) the rows that are seen, oldest first, each once, without those of now."""
     own = [sorted({row for row in rows if row < length}) for length, rows in zip(lengths, seen, strict=True)]
-    all_rows = [sum(lengths[:number]) + row for number, rows in enumerate(own) for row in rows]
-    return lines.index_select(1, torch.tensor(all_rows)).split([len(rows) for rows in own], dim=1)
+    places = [sum(lengths[:number]) + row for number, rows in enumerate(own) for row in rows]
+    picked = lines.index_select(1, torch.tensor(places, dtype=torch.long))
+    return picked.split([len(rows) for rows in own], dim=1)
 
 
 class Ticks(nn.Module):
@@ -268,7 +269,7 @@ class Ticks(nn.Module):
         ticks, now = x.shape[1], block.norm(x)
         y = torch.cat([before, now], dim=1)
         if ticks < MANY:
-            rows = sorted({*seen, *range(block.past, block.past + ticks)})
+            rows = sorted(set(seen))
             order = [rows.index(row) for row in seen]
             around = y if order == list(range(len(rows))) else y.index_select(1, torch.tensor(order))
             weight = block.conv.weight.transpose(1, 2).flatten(1)  # (F, taps * F)
@@ -278,12 +279,13 @@ class Ticks(nn.Module):
         return x + block.mix(F.gelu(z)), now
 
     def _temporal(self, block: Any, x: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
-        """As the block itself; of two ticks the first, which nobody asked for, stands as the second in the state."""
+        """As the block itself, (B, M, C, d) after `past` (B, 1, .., C, d); of two ticks the first, which nobody asked
+        for, stands as the second in the state."""
         every, ticks = self.stride, x.shape[1]
         now = block.norm(x)
         if ticks == 1:
-            seen = torch.cat([past[:, 0, every - 1 :: TAP_TICKS], now], dim=1)  # (B, taps, C, d)
-            z = (seen * block.taps[:, None]).sum(dim=1, keepdim=True)
+            y = torch.cat([past[:, 0, every - 1 :: TAP_TICKS], now], dim=1)  # (B, taps, C, d)
+            z = (y * block.taps[:, None]).sum(dim=1, keepdim=True)
             kept = torch.cat([past[:, :, every:], *[now[:, None]] * every], dim=2)
         else:
             y = torch.cat([past[:, 0, every - 1 :: every], now], dim=1)  # (B, past + M, C, d)
