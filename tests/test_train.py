@@ -186,8 +186,16 @@ def test_the_front_end_can_learn_first_and_alone(run: Path) -> None:
     heard = {name for name in kept if not torch.equal(kept[name], mood[name])} - {"tau"}
     assert {"emotion.compress.weight", "emotion.key_value.weight"} <= heard
     assert all(name == "age" or name.startswith("emotion.") for name in heard)
-    with pytest.raises(SettingError, match="without a front end"):
-        config.changed(QUICK, {"train": {"learn": "front"}, "model": {"front": 0}})
+    rest = config.changed(again, {"train": {"learn": "back"}, "model": {"dropout": 0.5}})
+    behind = load_checkpoint(train(rest, run.with_name("rest")))["average"]
+    changed = {name for name in kept if not torch.equal(kept[name], behind[name])} - {"tau"}
+    assert {"out", "queries", "mel.token.weight", "temporal.0.taps"} <= changed
+    assert not any(name.startswith("mel.front.") for name in changed)
+    for part in ("front", "back"):
+        with pytest.raises(SettingError, match="without a front end"):
+            config.changed(QUICK, {"train": {"learn": part, "start": "a.pt"}, "model": {"front": 0}})
+    with pytest.raises(SettingError, match="'back' with a model"):
+        config.changed(QUICK, {"train": {"learn": "back"}})
 
 
 def test_a_killed_run_goes_on_as_if_nothing_had_been(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -370,6 +378,19 @@ def test_an_objective_knows_which_styles_learn_means() -> None:
         objective = Objective(network.eval(), dataclasses.replace(LossConfig(), seldom=of), False, False)
         total[of] = float(objective(part, losses.count(part["mask"]), 1)[0].detach())
     assert len(set(total.values())) == 3
+
+
+def test_lips_are_asked_to_seal_and_not_the_jaw() -> None:
+    truth = torch.zeros(1, 2, arkit.COUNT)
+    parted = truth.clone()
+    parted[..., arkit.INDEX["jawOpen"]] = 0.2
+    parted.requires_grad_()
+    counts = losses.count(mask := torch.ones_like(truth))
+    errors = [losses.perceptual(parted, truth, mask, counts, lips, seal=2.0) for lips in (0.5, 0.0)]
+    (gradient,) = torch.autograd.grad(errors[0] - errors[1], parted)
+    asked = {name for name, k in arkit.INDEX.items() if gradient[..., k].abs().max() > 1e-6}
+    assert asked == {name for name, k in arkit.INDEX.items() if arkit.APERTURE[k]} - {"jawOpen"}
+    assert gradient[..., arkit.INDEX["mouthClose"]].max() < 0  # closing more would lessen the error
 
 
 def test_perceptual_loss_minds_lips_that_do_not_seal() -> None:

@@ -158,13 +158,15 @@ class Beginning:
         fill(network, self.weights | {name: self.weights[name][rows] for name in PER_STYLE})
 
 
-_OWN: Final = {"front": ("mel.front.",), "emotion": ("emotion.norm.", "emotion.key_value.", "age")}  # what learns alone
+_FRONT: Final = ("mel.front.",)
+_OWN: Final = {"front": _FRONT, "emotion": ("emotion.norm.", "emotion.key_value.", "age")}  # what learns alone
 
 
 def learn_part_alone(network: Network, part: str) -> None:
-    """Freeze everything but the front end, or but the emotion stream."""
+    """Freeze everything but the front end, or but the emotion stream; or ("back") the front end."""
     for name, parameter in network.named_parameters():
-        parameter.requires_grad_(name.startswith(_OWN[part]))
+        own = not name.startswith(_FRONT) if part == "back" else name.startswith(_OWN[part])
+        parameter.requires_grad_(own and parameter.requires_grad)
 
 
 def learn_style_alone(network: Network, style: str) -> None:

@@ -57,8 +57,8 @@ class TrainConfig:
     compile: bool = True
     start: str = ""  # a checkpoint, or a model file, to begin with; none: from nothing
     style: str = ""  # given to all takes; none: each keeps its own
-    learn: str = "all"  # or "front": the front end alone, at a quarter of the work; "emotion": that stream alone; or
-    # "style": only what `style` owns
+    learn: str = "all"  # or "front": the front end alone, at a quarter of the work; "emotion": that stream alone;
+    # "back": all but the front end, which then drops nothing; or "style": only what `style` owns
     validate_every: int = 3  # epochs
 
     def __post_init__(self) -> None:
@@ -74,11 +74,12 @@ class TrainConfig:
             raise SettingError(f"got train.streams_rate {self.streams_rate}: expected more than 0; set it")
         if self.soften < 1 or self.soften % 2 == 0:
             raise SettingError(f"got train.soften {self.soften}: expected an odd number, 1 leaves it out; set it")
-        known = self.learn in ("all", "front", "emotion", "style")
-        if not known or (self.learn == "style" and not (self.style and self.start)):
+        known = self.learn in ("all", "front", "emotion", "back", "style")
+        beside = {"style": (self.style, self.start), "back": (self.start,)}.get(self.learn, ())
+        if not known or not all(beside):
             raise SettingError(
                 f"got train.learn {self.learn!r}, style {self.style!r}, start {self.start!r}: expected 'all', 'front', "
-                "'emotion', or 'style' with a style and a model to start from; change them"
+                "'emotion', 'back' with a model to start from, or 'style' with that and a style; change them"
             )
         for name in ("shares", "often"):
             words = getattr(self, name)
@@ -131,9 +132,10 @@ class Settings:
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 
     def __post_init__(self) -> None:
-        if self.train.learn == "front" and not self.model.front:
+        if self.train.learn in ("front", "back") and not self.model.front:
             raise SettingError(
-                "got train.learn 'front' for a network without a front end: expected model.front above 0; set it"
+                f"got train.learn {self.train.learn!r} for a network without a front end: expected model.front above "
+                "0; set it"
             )
 
     def to_dict(self) -> dict[str, Any]:

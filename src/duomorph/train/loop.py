@@ -138,7 +138,7 @@ class Trainer:
             prepare(self.average)
         if config.learn == "style":
             learn_style_alone(self.network, config.style)
-        if config.learn in ALONE:
+        if config.learn in (*ALONE, "back"):
             learn_part_alone(self.network, config.learn)
         compiled = config.compile and can_compile(self.fabric)
         bf16 = config.precision == "bf16" and has_bf16(self.fabric.device)
@@ -200,6 +200,8 @@ class Trainer:
             group["lr"] = self.rate(self.step) * group["times"]
         torch.manual_seed((config.seed * 100_003 + self.step) * 1009 + fabric.global_rank)  # dropout
         self.network.train()
+        if config.learn == "back":
+            self.network.mel.front.eval()  # what stands still drops nothing: the others learn from all it says
         drawn, every = self.draw(self.step, progress)
         batch = {name: torch.from_numpy(array) for name, array in vars(windows.stack(drawn, model)).items()}
         counts = count(batch["mask"][:, ::every])

@@ -85,12 +85,15 @@ def perceptual(
 ) -> Tensor:
     """Mean absolute error of the mouth and of the expression, each group with the same say, and `lips` times that of
     the lips' opening: ten small errors can leave a seal open. Where the lips are shut it weighs `seal` times more on
-    top: the median of "perhaps shut" is open, and a p that stays open is seen."""
+    top: the median of "perhaps shut" is open, and a p that stays open is seen. It is for the lips to seal: the jaw
+    is taken as it stands, since it would stay nearly shut wherever there might be a seal."""
     error = _apart(predicted, truth, rare)
     present = {name: group for name, group in _GROUPS.items() if counts[name]}
     means = [_mean(error[..., group], mask[..., group], counts[name]) for name, group in present.items()]
     aperture = predicted.new_tensor(arkit.APERTURE)
-    apart = ((predicted - truth) @ aperture).abs() * (1 + seal * (truth @ aperture < SHUT))  # (B, N)
+    jaw = torch.arange(arkit.COUNT, device=predicted.device) == arkit.INDEX["jawOpen"]
+    given = torch.where(jaw, predicted.detach(), predicted)
+    apart = ((given - truth) @ aperture).abs() * (1 + seal * (truth @ aperture < SHUT))  # (B, N)
     return sum(means, error.new_zeros(())) / max(1, len(present)) + lips * _mean(apart, _lips(mask), counts["lips"])
 
 
