@@ -366,7 +366,8 @@ def test_what_seldom_moves_learns_its_mean_where_asked() -> None:
                 assert levels[int(np.argmin(costs))] == pytest.approx(least), (name, row)
 
 
-def test_an_objective_knows_which_styles_learn_means() -> None:
+@pytest.mark.parametrize("name", ["seldom", "sealed"])
+def test_an_objective_knows_which_styles_are_meant(name: str) -> None:
     torch.manual_seed(0)
     network = Network(dataclasses.replace(SMALL, styles=("captured", "drawn")))
     steps, c = 4, network.config
@@ -378,9 +379,11 @@ def test_an_objective_knows_which_styles_learn_means() -> None:
     }  # fmt: skip
     total = {}
     for of in ((), ("captured",), ("drawn",)):
-        objective = Objective(network.eval(), dataclasses.replace(LossConfig(), seldom=of), False, False)
+        objective = Objective(network.eval(), dataclasses.replace(LossConfig(), **{name: of}), False, False)
         total[of] = float(objective(part, losses.count(part["mask"]), 1)[0].detach())
     assert len(set(total.values())) == 3
+    if name == "sealed":  # none named: all
+        assert total[()] > max(total[of] for of in total if of)
 
 
 def test_lips_are_asked_to_seal_and_not_the_jaw() -> None:
@@ -640,8 +643,12 @@ def test_a_start_of_another_form_is_refused_before_anything_is_made(run: Path, t
 
 
 @pytest.mark.parametrize(
-    "bad", [{"train": {"shares": ["gird=3"]}}, {"train": {"often": ["x=2"]}}, {"loss": {"seldom": ["x"]}}]
-)
+    "bad",
+    [
+        {"train": {"shares": ["gird=3"]}}, {"train": {"often": ["x=2"]}}, {"loss": {"seldom": ["x"]}},
+        {"loss": {"sealed": ["x"]}},
+    ],
+)  # fmt: skip
 def test_names_that_the_data_has_not_are_refused_at_once(bad: dict[str, object], run: Path) -> None:
     with pytest.raises(SettingError, match="of the data; change it"):
         train(config.changed(QUICK, bad), run)

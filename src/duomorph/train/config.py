@@ -100,6 +100,7 @@ class LossConfig:
     bend: float = 1000.0  # of the squared second differences within `temporal`
     lips: float = 0.5  # of the lips' opening within `perceptual`
     seal: float = 2.0  # times more where the lips are shut: half a seal is none
+    sealed: tuple[str, ...] = ()  # styles that `lips` is asked of; none named: all
     seldom: tuple[str, ...] = ()  # styles whose moods and tongue, mostly at rest, learn their mean and not their median
     smoothing: float = 0.1
 

@@ -82,11 +82,13 @@ def perceptual(
     lips: float,
     seal: float = 0.0,
     rare: Tensor | None = None,
+    sealed: Tensor | None = None,
 ) -> Tensor:
     """Mean absolute error of the mouth and of the expression, each group with the same say, and `lips` times that of
-    the lips' opening: ten small errors can leave a seal open. Where the lips are shut it weighs `seal` times more on
-    top: the median of "perhaps shut" is open, and a p that stays open is seen. It is for the lips to seal: the jaw
-    is taken as it stands, since it would stay nearly shut wherever there might be a seal."""
+    the lips' opening, in all windows or in those `sealed`, (B, 1): ten small errors can leave a seal open. Where the
+    lips are shut it weighs `seal` times more on top: the median of "perhaps shut" is open, and a p that stays open is
+    seen. It is for the lips to seal: the jaw is taken as it stands, since it would stay nearly shut wherever there
+    might be a seal."""
     error = _apart(predicted, truth, rare)
     present = {name: group for name, group in _GROUPS.items() if counts[name]}
     means = [_mean(error[..., group], mask[..., group], counts[name]) for name, group in present.items()]
@@ -94,6 +96,7 @@ def perceptual(
     jaw = torch.arange(arkit.COUNT, device=predicted.device) == arkit.INDEX["jawOpen"]
     given = torch.where(jaw, predicted.detach(), predicted)
     apart = ((given - truth) @ aperture).abs() * (1 + seal * (truth @ aperture < SHUT))  # (B, N)
+    apart = apart if sealed is None else apart * sealed
     return sum(means, error.new_zeros(())) / max(1, len(present)) + lips * _mean(apart, _lips(mask), counts["lips"])
 
 
@@ -120,13 +123,14 @@ def losses(
     alpha_target: float,
     weights: LossConfig,
     rare: Tensor | None = None,
+    sealed: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """The weighted sum, and the value of each of `PARTS` (detached, one tensor)."""
     share = float(mask.sum()) / max(counts["values"], 1.0)  # of this part in the batch
     values = torch.stack([
         mse(predicted, truth, mask, counts),
         l1(predicted, truth, mask, counts, rare),
-        perceptual(predicted, truth, mask, counts, weights.lips, weights.seal, rare),
+        perceptual(predicted, truth, mask, counts, weights.lips, weights.seal, rare, sealed),
         temporal(predicted, truth, mask, counts, every, weights.bend),
         smoothing(alpha, alpha_target) * share,
     ])  # fmt: skip

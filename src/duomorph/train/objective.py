@@ -93,7 +93,10 @@ class Objective(nn.Module):
         super().__init__()
         self.network, self.weights, self.bf16 = network, weights, bf16
         self.rare: Tensor
+        self.sealed: Tensor
         self.register_buffer("rare", seldom(network.config.styles, weights.seldom), persistent=False)
+        of = [not weights.sealed or style in weights.sealed for style in network.config.styles]
+        self.register_buffer("sealed", torch.tensor(of), persistent=False)
         self.runs: nn.Module = ALONE[learn](network) if learn in ALONE else network
         # in a list: registered once
         self._run = [torch.compile(self.runs, dynamic=False) if compiled else self.runs]
@@ -110,4 +113,5 @@ class Objective(nn.Module):
         return losses(
             predicted.float(), part["truth"][:, ::every], part["mask"][:, ::every], counts, every,
             network.alpha(), target, self.weights, self.rare[part["style"], None],
+            self.sealed[part["style"], None],
         )  # fmt: skip

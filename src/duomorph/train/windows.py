@@ -99,8 +99,9 @@ def check(settings: Settings, takes: list[Take]) -> None:
         raise SettingError(f"train.shares names {min(unknown)!r}: expected styles of the data; change it")
     if unknown := {name for name in _numbers(settings.train.often) if not any(r.startswith(name) for r in recordings)}:
         raise SettingError(f"train.often names {min(unknown)!r}: expected recordings of the data; change it")
-    if unknown := set(settings.loss.seldom) - set(settings.model.styles):
-        raise SettingError(f"loss.seldom names {min(unknown)!r}: expected styles of the data; change it")
+    for name in ("sealed", "seldom"):
+        if unknown := set(getattr(settings.loss, name)) - set(settings.model.styles):
+            raise SettingError(f"loss.{name} names {min(unknown)!r}: expected styles of the data; change it")
 
 
 class Sampler:
