@@ -259,6 +259,7 @@ def test_by_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (["-o", "out.npz", "--tolerance", "0"], "leave them out"),
         (["-o", "out.glb", "--format", "livelink"], "expected them to agree"),
         (["-o", "out.json", "--format", "glb"], "expected"),
+        (["-o", "out.gltf"], ".npz, .glb, .vrma, .usda, .usdc, .anim; rename it"),
         (["-o", "out.glb", "--tolerance", "2"], "0 to 0.1"),
         (["-o", "out.glb", "--avatar", "no.glb"], "expected .glb or .vrm"),
         (["-o", "out.glb", "--avatar", "take.csv"], "export it again"),

@@ -102,7 +102,7 @@ def plan(
     if len(sources) > 1 and not is_folder and Path(out).suffix:
         raise SettingError(f"{len(sources)} files cannot share {out!r}: expected a folder; write -o {out}/")
     if len(sources) == 1 and not is_folder:
-        meant = scenes.meant(out, format) or formats.meant(out, format)
+        meant = scenes.meant(out, format) or formats.meant(out, format, (f".{name}" for name in scenes.FORMATS))
         jobs = [Job(sources[0], Path(out), meant)]
     else:
         stems: dict[str, Path] = {}

@@ -122,9 +122,11 @@ def _check(part: Clip, path: str | Path) -> Clip:
     return part
 
 
-def meant(path: str | Path, format: str | None = None) -> str:
+def meant(path: str | Path, format: str | None = None, others: Iterable[str] = ()) -> str:
     """Name of the format in which `path` is to be written.
 
+    Args:
+        others: suffixes that the caller writes itself, to be told of.
     Raises:
         FormatError: `format` or the suffix is unknown, or the suffix means another kind of file.
     """
@@ -139,7 +141,7 @@ def meant(path: str | Path, format: str | None = None) -> str:
     for name, candidate in FORMATS.items():
         if candidate.suffix == suffix:
             return name
-    known = ", ".join(SUFFIXES)
+    known = ", ".join((*SUFFIXES, *others))
     raise FormatError(f"cannot write {str(path)!r}: got suffix {suffix!r}, expected one of {known}; rename it")
 
 
