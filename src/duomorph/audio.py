@@ -39,7 +39,9 @@ MAX_RATE: Final = 768_000
 MAX_CHANNELS: Final = 64
 MAX_LEVEL: Final = 1e6  # full scale is 1; integers left in a float file reach 2**15, nothing sane goes further
 NATIVE: Final = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf", ".w64", ".raw")
-CANCELLED: Final = 1e-4  # of the channels' power in their mean: wired with opposite polarity
+CANCELLED: Final = 1e-3  # of the channels' power in their mean: wired with opposite polarity
+# of ffmpeg: the mean of all channels, and the first one, to see whether they cancel
+BOTH: Final = "asplit[a][b];[a]aformat=channel_layouts=mono[mean];[b]pan=mono|c0=c0[first];[mean][first]amerge"
 UNRECOGNISED: Final = 1  # libsndfile's SF_ERR_UNRECOGNISED_FORMAT
 ONE_OF: Final = "wav, flac, ogg, opus or mp3"
 
@@ -59,7 +61,7 @@ def blocks(path: str | Path, seconds: float = BLOCK_SECONDS) -> Iterator[Samples
         seconds: length of a block; the first and last may be shorter.
     Raises:
         AudioError: missing, a folder, empty, damaged, cut short, not sound, with values that are no numbers, or with
-            channels that cancel each other (told of what libsndfile reads; ffmpeg gives one channel).
+            channels that cancel each other.
     """
     path = Path(path)
     _check_file(path)
@@ -101,7 +103,7 @@ def prepare(samples: NDArray[np.generic], rate: float) -> Samples:
     _check_values(array, 0.0, rate, "the array")
     mono = _mono(array)
     if array.ndim == 2:
-        _check_polarity(_loudness(array, mono), array.shape[1], "the array")
+        _check_polarity(_loudness(array, mono), "the array")
     resampler = Resampler(rate)
     return np.concatenate([resampler.feed(mono), resampler.finish()])
 
@@ -237,20 +239,24 @@ def _libsndfile(source: soundfile.SoundFile, path: Path, seconds: float) -> Gene
     missing = source.frames - got if source.frames < 1 << 62 and source.format != "MP3" else 0
     if missing > (rate * OGG_START_S if source.format == "OGG" else 0):
         raise _cut(path, got / rate, source.frames / rate)
-    _check_polarity(loud, channels, repr(str(path)))
+    _check_polarity(loud, repr(str(path)))
     yield resampler.finish()
 
 
 def _ffmpeg(path: Path, seconds: float) -> Generator[Samples]:
     arguments = ["-xerror", "-protocol_whitelist", "file", "-i", f"file:{path}"]
-    arguments += ["-map", "0:a:0", "-f", "f32le", "-ac", "1", "-ar", str(SAMPLE_RATE), "pipe:1"]
-    size = 4 * max(1, round(seconds * SAMPLE_RATE))  # bytes
+    arguments += ["-map", "0:a:0", "-af", BOTH, "-rematrix_maxval", "1"]  # a mean, not a sum
+    arguments += ["-f", "f32le", "-ar", str(SAMPLE_RATE), "pipe:1"]
+    size = 8 * max(1, round(seconds * SAMPLE_RATE))  # bytes
     heard = 0
+    loud = np.zeros(2)
     with Ffmpeg(arguments) as program:
         while data := program.out.read(size):
-            block = np.frombuffer(data[: len(data) // 4 * 4], "<f4").astype(np.float32)
+            both = np.frombuffer(data[: len(data) // 8 * 8], "<f4").astype(np.float32).reshape(-1, 2)
+            block = np.ascontiguousarray(both[:, 0])
             _check_values(block, heard / SAMPLE_RATE, SAMPLE_RATE, repr(str(path)))
             heard += len(block)
+            loud += _loudness(both[:, 1:], block)
             yield block
         code = program.wait()
     said = program.said(path)
@@ -260,6 +266,7 @@ def _ffmpeg(path: Path, seconds: float) -> Generator[Samples]:
         raise AudioError(f"cannot read {str(path)!r} as sound (ffmpeg: {said}): expected {ONE_OF}; convert it")
     if program.found_cut:
         raise AudioError(f"{str(path)!r} is cut short (ffmpeg: {said}): expected a whole file; copy it again")
+    _check_polarity(loud, repr(str(path)))
 
 
 def _mono(frames: NDArray[np.generic]) -> Samples:
@@ -273,11 +280,11 @@ def _loudness(frames: NDArray[np.floating], mono: Samples) -> NDArray[np.float64
     return np.array([np.vdot(frames, frames) / frames.shape[1], np.vdot(mono, mono)])
 
 
-def _check_polarity(loud: NDArray[np.float64], channels: int, name: str) -> None:
+def _check_polarity(loud: NDArray[np.float64], name: str) -> None:
     """Refuse channels of `_loudness` whose mean is next to nothing."""
     if loud[1] < CANCELLED * loud[0]:
         raise AudioError(
-            f"the {channels} channels of {name} cancel each other: expected a mean that is heard; "
+            f"the channels of {name} cancel each other: expected a mean that is heard; "
             "keep one of them, or turn the polarity of one"
         )
 
