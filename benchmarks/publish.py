@@ -236,8 +236,8 @@ def voices() -> str:
     """What was held out of the articulated corpora, in the default style."""
     result = _load("any_voice")
     lines = [
-        "| not learned | clips | MAE mouth (never moves) | r jawOpen | r pucker | r lowerDown | lips shut on P B M "
-        "| open in silence | rounding, AUC | jitter 30 / 60 fps |",
+        "| not learned | clips | MAE mouth (never moves) | r jawOpen | r pucker | r lowerDown "
+        "| lips shut on P B M / open vowels | open in silence | rounding, AUC | jitter 30 / 60 fps |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for name, told in VOICES.items():
@@ -246,7 +246,8 @@ def voices() -> str:
         lines.append(
             f"| `{name}`: {told} | {result[name]['clips']} | {one['mae_mouth']:.4f} "
             f"({one['baselines_mouth']['median']:.4f}) | {r[0]:.2f} | {r[1]:.2f} | {r[2]:.2f} "
-            f"| {one['closure']['ours']:.0%} | {one['silence']['ours']:.1%} | {one['rounding']['ours']:.2f} "
+            f"| {one['closure']['ours']:.0%} / {one['vowels']['ours']:.0%} "
+            f"| {one['silence']['ours']:.1%} | {one['rounding']['ours']:.2f} "
             f"| {one['jitter']:.2f} / {fast['jitter']:.2f} |"
         )
     return "\n".join(lines)

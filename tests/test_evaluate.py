@@ -185,15 +185,28 @@ def test_sounds_of_a_mouth_that_does_what_it_should() -> None:
     assert both["silence"]["ours"] == pytest.approx((0.3 / 0.5 + 0.3 / 1.0) / 2)
 
 
+def test_vowels_that_are_shut_are_seen() -> None:
+    times = np.arange(60) / 30
+    curves, shy = np.zeros((2, 60, 52), np.float32)
+    curves[:, JAW], shy[:, JAW] = 0.5, 0.1  # 0.1: a little more than shut
+    shy[times < 1, JAW] = 0.05
+    said: phones.Phones = [(0, 1, "AE1"), (1, 2, "AY0"), (0, 2, "UW1")]
+    found = phones.figures([(times, shy, curves, said, "one")])
+    assert found is not None
+    assert found["vowels"] == {"ours": 0.5, "truth": 0.0, "frames": found["vowels"]["frames"]}
+    assert found["vowels"]["frames"] == pytest.approx(30, abs=2)
+
+
 def test_recordings_that_say_nothing_are_no_scale() -> None:
     times, still = np.arange(60) / 30, np.zeros((60, 52), np.float32)
     talking = still.copy()
     talking[30:, JAW] = 0.5
-    one = (times, still, talking, SAID, "one")
+    said = [*SAID, (1.0, 1.2, "AE")]
+    one = (times, still, talking, said, "one")
     alone = phones.figures([one])
-    assert phones.figures([one, (times, talking, still, SAID, "mute")]) == alone
+    assert phones.figures([one, (times, talking, still, said, "mute")]) == alone
     nothing = np.zeros((0, 52), np.float32)
-    assert phones.figures([one, (times[:0], nothing, nothing, SAID, "none")]) == alone
+    assert phones.figures([one, (times[:0], nothing, nothing, said, "none")]) == alone
 
 
 def test_mouth_close_shuts_an_open_jaw() -> None:

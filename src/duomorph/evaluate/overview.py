@@ -149,7 +149,8 @@ def facts(one: dict[str, Any]) -> list[str]:
             f"jitter {number(smooth['jitter_without'], '.2f')} for {number(smooth['jitter'], '.2f')}"
         )
     if said := one["sounds"]:
-        titles = {"closure": "lips shut on P B M", "silence": "open in silence", "rounding": "rounding AUC"}
+        titles = {"closure": "lips shut on P B M", "vowels": "on open vowels"}
+        titles |= {"silence": "open in silence", "rounding": "rounding AUC"}
         lines.append(
             ", ".join(
                 f"{title} {number(said[key]['ours'], '.2f')} (truth {number(said[key]['truth'], '.2f')})"

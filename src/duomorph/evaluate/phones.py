@@ -1,4 +1,4 @@
-"""What the mouth does at the sounds that show: lips shut on P B M, still in silence, round on UW OW W.
+"""What the mouth does at the sounds that show: lips shut on P B M, open on vowels, still in silence, round on UW OW W.
 
 One promise: where nobody knows which sound is spoken when, there is no figure, and none is guessed.
 
@@ -29,6 +29,7 @@ Float32 = NDArray[np.float32]
 Phones = Sequence[tuple[float, float, str]]  # begin and end in seconds of the sound, name
 
 ROUND, SPREAD, CLOSED = ("UW", "OW", "W"), ("IY", "EH", "S"), ("B", "P", "M")
+OPEN: Final = ("AA", "AE", "AO", "AW", "AY", "EH", "EY")
 SILENT: Final = ("SIL", "PAU", "SP", "")
 FILE: Final = "phones.json"  # in a data set's folder
 SHUT: Final = 0.15  # of the truth's widest: less apart is shut
@@ -111,14 +112,15 @@ def during(times: NDArray[np.float64], phones: Phones, names: Sequence[str]) -> 
 def figures(
     takes: Sequence[tuple[NDArray[np.float64], Float32, Float32, Phones | None, str]],
 ) -> dict[str, dict[str, float | int]] | None:
-    """Closure, silence and rounding of "ours" and of the "truth"; each with how many phones or frames it rests on.
+    """Closure, vowels, silence and rounding of "ours" and of the "truth"; each with how many phones or frames.
 
     Args:
         takes: times (n,), predicted and captured curves (n, 52), phones or None, and whose recording it is.
     Returns:
         closure: share of the P B M in which, a frame more on each side, the lips come nearer than SHUT of the truth's
-        widest opening. silence: mean opening in silence, as a share of that. rounding: how well pucker + funnel tell
-        UW OW W from IY EH S (AUC). None where no take has phones.
+        widest opening. vowels: share of the frames of open vowels in which they are as near: what closing wherever in
+        doubt would cost. silence: mean opening in silence, as a share of the widest. rounding: how well pucker +
+        funnel tell UW OW W from IY EH S (AUC). None where no take has phones.
     """
     heard = [(times, (ours, truth), said, whose) for times, ours, truth, said, whose in takes if said and len(truth)]
     openings: dict[str, list[Float32]] = {}
@@ -128,9 +130,9 @@ def figures(
     heard = [take for take in heard if widest[take[3]] > MUTE]
     if not heard:
         return None
-    found: dict[str, dict[str, float | int]] = {"closure": {}, "silence": {}, "rounding": {}}
+    found: dict[str, dict[str, float | int]] = {"closure": {}, "vowels": {}, "silence": {}, "rounding": {}}
     for side, name in enumerate(("ours", "truth")):
-        nearest, idle, high, low = [], [], [], []
+        nearest, vowels, idle, high, low = [], [], [], [], []
         for times, curves, phones, whose in heard:
             apart, lips = metrics.opening(curves[side]) / widest[whose], metrics.rounding(curves[side])
             frame = times[1] - times[0] if len(times) > 1 else 0.0
@@ -138,11 +140,13 @@ def figures(
                 span = apart[(times >= begin - frame) & (times <= end + frame)]
                 if _plain(phone) in CLOSED and len(span):
                     nearest.append(span.min())
+            vowels.append(apart[during(times, phones, OPEN)])
             idle.append(apart[during(times, phones, SILENT)])
             high.append(lips[during(times, phones, ROUND)])
             low.append(lips[during(times, phones, SPREAD)])
-        still, closed = np.concatenate(idle), np.array(nearest)
+        still, closed, open_ = np.concatenate(idle), np.array(nearest), np.concatenate(vowels)
         found["closure"] |= {name: metrics.mean((closed <= SHUT).astype(float)), "phones": len(closed)}
+        found["vowels"] |= {name: metrics.mean((open_ <= SHUT).astype(float)), "frames": len(open_)}
         found["silence"] |= {name: metrics.mean(still), "frames": len(still)}
         round_, spread = np.concatenate(high), np.concatenate(low)
         found["rounding"] |= {name: metrics.auc(round_, spread), "frames": len(round_) + len(spread)}
