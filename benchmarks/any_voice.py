@@ -96,13 +96,13 @@ def emotions(folder: Path, played: list[Played]) -> dict[str, Any]:
 
 
 def unspoken(face: Face, folder: Path, widest: float) -> dict[str, Any]:
-    """Mean opening of the mouth to each kind of sound that nobody speaks, of `widest`."""
+    """Mean opening of the lips, or of a jaw behind shut ones, to each kind of sound that nobody speaks, of `widest`."""
     apart = defaultdict(lambda: defaultdict(list))
     for take in takes(str(folder), "test"):
         kind = "music" if take.name.startswith("music") else "noise"
         for name, shaping in (("raw", RAW), ("as animate shapes it", SHIPPED)):
             clip = face.animate(take.audio, 30, DELAY_MS, take.style, shaping=shaping)
-            apart[name][kind].append(opening(clip.weights))
+            apart[name][kind].append(np.maximum(opening(clip.weights), clip["jawOpen"]))
     return {
         name: {kind: float(np.concatenate(one).mean()) / widest for kind, one in kinds.items()}
         for name, kinds in apart.items()

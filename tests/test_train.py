@@ -387,15 +387,18 @@ def test_an_objective_knows_which_styles_are_meant(name: str) -> None:
 
 
 def test_lips_are_asked_to_seal_and_not_the_jaw() -> None:
-    truth = torch.zeros(1, 2, arkit.COUNT)
-    parted = truth.clone()
-    parted[..., arkit.INDEX["jawOpen"]] = 0.2
-    parted.requires_grad_()
-    counts = losses.count(mask := torch.ones_like(truth))
-    errors = [losses.perceptual(parted, truth, mask, counts, lips, seal=2.0) for lips in (0.5, 0.0)]
-    (gradient,) = torch.autograd.grad(errors[0] - errors[1], parted)
-    asked = {name for name, k in arkit.INDEX.items() if gradient[..., k].abs().max() > 1e-6}
-    assert asked == {name for name, k in arkit.INDEX.items() if arkit.APERTURE[k]} - {"jawOpen"}
+    lips = {name for name, k in arkit.INDEX.items() if arkit.APERTURE[k]} - {"jawOpen"}
+    for rests, expected in ((False, lips), (True, lips | {"jawOpen"})):  # a jaw that rests must not hang behind them
+        truth = torch.zeros(1, 2, arkit.COUNT)
+        if not rests:  # shut on a jaw that is open
+            truth[..., arkit.INDEX["jawOpen"]] = truth[..., arkit.INDEX["mouthClose"]] = 0.1
+        parted = truth.clone()
+        parted[..., arkit.INDEX["jawOpen"]] += 0.2
+        parted.requires_grad_()
+        counts = losses.count(mask := torch.ones_like(truth))
+        errors = [losses.perceptual(parted, truth, mask, counts, weight, seal=2.0) for weight in (0.5, 0.0)]
+        (gradient,) = torch.autograd.grad(errors[0] - errors[1], parted)
+        assert {name for name, k in arkit.INDEX.items() if gradient[..., k].abs().max() > 1e-6} == expected
     assert gradient[..., arkit.INDEX["mouthClose"]].max() < 0  # closing more would lessen the error
 
 

@@ -87,14 +87,14 @@ def perceptual(
     """Mean absolute error of the mouth and of the expression, each group with the same say, and `lips` times that of
     the lips' opening, in all windows or in those `sealed`, (B, 1): ten small errors can leave a seal open. Where the
     lips are shut it weighs `seal` times more on top: the median of "perhaps shut" is open, and a p that stays open is
-    seen. It is for the lips to seal: the jaw is taken as it stands, since it would stay nearly shut wherever there
-    might be a seal."""
+    seen. It is for the lips to seal: a jaw that has to be open is taken as it stands, since it would stay nearly shut
+    wherever there might be a seal; one that has to rest is not, since it would hang behind shut lips."""
     error = _apart(predicted, truth, rare)
     present = {name: group for name, group in _GROUPS.items() if counts[name]}
     means = [_mean(error[..., group], mask[..., group], counts[name]) for name, group in present.items()]
     aperture = predicted.new_tensor(arkit.APERTURE)
     jaw = torch.arange(arkit.COUNT, device=predicted.device) == arkit.INDEX["jawOpen"]
-    given = torch.where(jaw, predicted.detach(), predicted)
+    given = torch.where(jaw & (truth > SHUT), predicted.detach(), predicted)
     apart = ((given - truth) @ aperture).abs() * (1 + seal * (truth @ aperture < SHUT))  # (B, N)
     apart = apart if sealed is None else apart * sealed
     return sum(means, error.new_zeros(())) / max(1, len(present)) + lips * _mean(apart, _lips(mask), counts["lips"])
