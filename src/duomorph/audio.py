@@ -103,7 +103,7 @@ def prepare(samples: NDArray[np.generic], rate: float) -> Samples:
     _check_values(array, 0.0, rate, "the array")
     mono = _mono(array)
     if array.ndim == 2:
-        _check_polarity(_loudness(array, mono), "the array")
+        _check_polarity(_loudness(array, mono), f"the {array.shape[1]} channels of the array")
     resampler = Resampler(rate)
     return np.concatenate([resampler.feed(mono), resampler.finish()])
 
@@ -239,7 +239,7 @@ def _libsndfile(source: soundfile.SoundFile, path: Path, seconds: float) -> Gene
     missing = source.frames - got if source.frames < 1 << 62 and source.format != "MP3" else 0
     if missing > (rate * OGG_START_S if source.format == "OGG" else 0):
         raise _cut(path, got / rate, source.frames / rate)
-    _check_polarity(loud, repr(str(path)))
+    _check_polarity(loud, f"the {channels} channels of {str(path)!r}")
     yield resampler.finish()
 
 
@@ -266,7 +266,7 @@ def _ffmpeg(path: Path, seconds: float) -> Generator[Samples]:
         raise AudioError(f"cannot read {str(path)!r} as sound (ffmpeg: {said}): expected {ONE_OF}; convert it")
     if program.found_cut:
         raise AudioError(f"{str(path)!r} is cut short (ffmpeg: {said}): expected a whole file; copy it again")
-    _check_polarity(loud, repr(str(path)))
+    _check_polarity(loud, f"the channels of {str(path)!r}")
 
 
 def _mono(frames: NDArray[np.generic]) -> Samples:
@@ -281,10 +281,10 @@ def _loudness(frames: NDArray[np.floating], mono: Samples) -> NDArray[np.float64
 
 
 def _check_polarity(loud: NDArray[np.float64], name: str) -> None:
-    """Refuse channels of `_loudness` whose mean is next to nothing."""
+    """Refuse channels of `_loudness`, named as "the 2 channels of ...", whose mean is next to nothing."""
     if loud[1] < CANCELLED * loud[0]:
         raise AudioError(
-            f"the channels of {name} cancel each other: expected a mean that is heard; "
+            f"{name} cancel each other: expected a mean that is heard; "
             "keep one of them, or turn the polarity of one"
         )
 
